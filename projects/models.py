@@ -1,0 +1,172 @@
+"""What can be run, and by whom: projects, their revisions and workflows, and the keys of the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
+from django.db import models
+from django.db.models import F, Q
+
+if TYPE_CHECKING:
+    from django.db.models.manager import RelatedManager
+
+NAME_LENGTH = 255
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def live(self) -> ProjectQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> ProjectQuerySet:
+        """Live projects that `user` may see, narrowed to the project of `key` where it has one.
+
+        A project without groups is open to every active user; one with groups, to their members and to superusers.
+        """
+        if not user.is_active or user.pk is None:
+            return self.none()
+        visible = self.live()
+        if key is not None and key.project_id is not None:
+            visible = visible.filter(pk=key.project_id)
+        if getattr(user, "is_superuser", False):
+            return visible
+        mine = Group.objects.filter(user=user.pk)
+        return visible.filter(
+            Q(groups=None) | Q(pk__in=Project.groups.through.objects.filter(group__in=mine).values("project"))
+        )
+
+
+class Project(models.Model):
+    """A named set of workflows. New contents make a new revision."""
+
+    name = models.CharField(max_length=NAME_LENGTH)
+    groups = models.ManyToManyField(
+        Group,
+        blank=True,
+        related_name="projects",
+        help_text="Who may see this project. Empty: everybody who can sign in.",
+    )
+    created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ProjectQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        revisions: RelatedManager[Revision]
+        workflows: RelatedManager[Workflow]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(deleted_at=None), name="project_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Revision(models.Model):
+    """One state of a project's contents. Never changed once written."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="revisions")
+    name = models.CharField(max_length=NAME_LENGTH)
+    archive = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Name of the tar.gz in the archive storage, by content; empty when the project has no files.",
+    )
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="revision_name_unique_in_project"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Workflow(models.Model):
+    """The stable identity of a workflow: (project, name). Sessions belong to it, across revisions."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="workflows", db_index=False)
+    name = models.CharField(max_length=NAME_LENGTH)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="workflow_name_unique_in_project"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowDefinition(models.Model):
+    """A workflow's text in one revision: the parsed `.dig` document. The wire's `workflow.id`."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="definitions", db_index=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="definitions")
+    timezone = models.CharField(max_length=64, default="UTC")
+    document = models.JSONField(default=dict, help_text="The parsed document: a tree of +tasks, each with an operator.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["revision", "workflow"], name="definition_unique_in_revision"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow.name} ({self.revision.name})"
+
+
+class Scope(models.TextChoices):
+    READ = "read", "Read"
+    OPERATE = "operate", "Operate"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self, now: datetime) -> ApiKeyQuerySet:
+        """Keys that are neither revoked nor expired, of users who may still sign in."""
+        alive = Q(expires_at=None) | Q(expires_at__gt=now)
+        return self.filter(alive, revoked_at=None, user__is_active=True)
+
+
+class ApiKey(models.Model):
+    """A key to the API: acts as its user, within its scopes. Only a keyed hash of it is stored."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=NAME_LENGTH, help_text="What the key is for.")
+    prefix = models.CharField(max_length=16, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=list, help_text="`read` and `operate`.")
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="api_keys",
+        help_text="The one project that the key opens. Empty: all that its user may see.",
+    )
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="UTC. Empty: never.")
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(expires_at=None) | Q(expires_at__gt=F("created_at")), name="api_key_expires_after_creation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def allows(self, scope: Scope) -> bool:
+        return scope.value in self.scopes

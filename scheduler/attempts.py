@@ -1,0 +1,230 @@
+"""VERBS: every arrow of an attempt's state machine, one function each. Nobody else writes `status`.
+
+    queued > running | killed | error      running > success | error | canceling | queued | killed
+    canceling > killed | success           a done attempt never moves; a retry is a new attempt
+
+Each arrow is one conditional UPDATE that names the old status (and, once claimed, the lease token) and looks at
+the row count: losing a race is normal and quiet. Leases are compared with the database's clock alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest, Now
+
+from scheduler import dispatch
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane
+from scheduler.models.attempt import LEASED
+
+MAX_DELIVERIES = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run one attempt, until the lease ends: every later write names the token."""
+
+    attempt_id: int
+    token: int
+
+
+def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
+    """queued > running: take the attempt that has waited longest in `lanes`; None when none waits.
+
+    Takes a lease, raises the lease token and counts the delivery. `now` becomes `started_at`.
+    """
+    row = _returning(
+        f"""
+        UPDATE scheduler_attempt
+           SET status = 'running', lease_token = lease_token + 1, deliveries = deliveries + 1,
+               lease_expires_at = {_lease_end()}, worker = %s, started_at = COALESCE(started_at, %s)
+         WHERE status = 'queued' AND id = (
+               SELECT id FROM scheduler_attempt
+                WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
+                ORDER BY released_at, id LIMIT 1 {_skip_locked()})
+        RETURNING id, lease_token
+        """,
+        [worker[:255], _moment(now), *(lane.value for lane in lanes)],
+    )
+    return Claim(*row[0]) if row else None
+
+
+def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
+    """Prolong the leases of `claims` in one statement; those that are missing in the answer are lost.
+
+    The answer's status tells `canceling` apart from `running`.
+    """
+    if not claims:
+        return {}
+    pairs = ", ".join(["(%s, %s)"] * len(claims))
+    rows = _returning(
+        f"""
+        UPDATE scheduler_attempt SET lease_expires_at = {_lease_end()}
+         WHERE status IN ('running', 'canceling') AND (id, lease_token) IN (VALUES {pairs})
+        RETURNING id, lease_token, status
+        """,
+        [value for held in claims for value in (held.attempt_id, held.token)],
+    )
+    return {Claim(pk, token): AttemptStatus(status) for pk, token, status in rows}
+
+
+def succeed(held: Claim, *, now: datetime) -> bool:
+    """running | canceling > success, and the next attempt of its backfill gets its turn. False: the lease was lost."""
+    return _finish(
+        held, {AttemptStatus.RUNNING: AttemptStatus.SUCCESS, AttemptStatus.CANCELING: AttemptStatus.SUCCESS}, {}, now
+    )
+
+
+def fail(held: Claim, *, reason: dict[str, object], now: datetime) -> bool:
+    """running > error (canceling > killed), with `reason` kept as data. False: the lease was lost."""
+    return _finish(
+        held, {AttemptStatus.RUNNING: AttemptStatus.ERROR, AttemptStatus.CANCELING: AttemptStatus.KILLED}, reason, now
+    )
+
+
+def give_back(held: Claim, *, now: datetime) -> bool:
+    """running > queued: a worker that stops hands its attempt to the next one; the delivery is not counted.
+
+    canceling > killed. False: the lease was lost.
+    """
+    with transaction.atomic():
+        queued = Attempt.objects.filter(
+            pk=held.attempt_id, lease_token=held.token, status=AttemptStatus.RUNNING
+        ).update(
+            status=AttemptStatus.QUEUED,
+            lease_expires_at=None,
+            lease_token=F("lease_token") + 1,
+            deliveries=Greatest(F("deliveries") - 1, 0),
+        )
+        if queued:
+            lane = Attempt.objects.values_list("lane", flat=True).get(pk=held.attempt_id)
+            dispatch.ring(Lane(lane), attempts=1)
+            return True
+        return fail(held, reason={"message": "Killed on request."}, now=now)
+
+
+def kill(attempt_id: int, *, now: datetime) -> bool:
+    """queued > killed at once, running > canceling. False: it was done, or already canceling."""
+    reason = {"message": "Killed on request."}
+    with transaction.atomic():
+        ended = Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.QUEUED).update(
+            status=AttemptStatus.KILLED, cancel_requested_at=now, finished_at=now, reason=reason
+        )
+        if ended:
+            _pass_turn(attempt_id, now)
+            return True
+        return (
+            Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.RUNNING).update(
+                status=AttemptStatus.CANCELING, cancel_requested_at=now
+            )
+            == 1
+        )
+
+
+def reap(*, now: datetime, limit: int = 100) -> int:
+    """Take back attempts whose lease ended: running > queued (error after three deliveries), canceling > killed.
+
+    Returns how many. The token rises, so that the old worker is fenced at once.
+    """
+    with transaction.atomic():
+        lost = list(
+            Attempt.objects.filter(lease_expires_at__lt=Now())
+            .order_by("lease_expires_at")
+            .select_for_update(skip_locked=True, no_key=True)[:limit]
+        )
+        for attempt in lost:
+            _take_back(attempt, now)
+        return len(lost)
+
+
+def release_turns(backfill_id: int, *, now: datetime) -> int:
+    """Give the next waiting attempts of a backfill their turn, up to its concurrency. Returns how many.
+
+    The backfill's row is locked, so that two attempts that end at once cannot free the same turn twice.
+    """
+    backfill = Backfill.objects.select_for_update(no_key=True).get(pk=backfill_id)
+    live = Attempt.objects.live().filter(backfill=backfill)
+    free = backfill.concurrency - live.filter(released_at__isnull=False).count()
+    waiting = live.filter(status=AttemptStatus.QUEUED, released_at=None).order_by("pk")
+    turn = list(waiting.values_list("pk", flat=True)[: max(free, 0)])
+    if not turn:
+        return 0
+    return Attempt.objects.filter(pk__in=turn, status=AttemptStatus.QUEUED, released_at=None).update(released_at=now)
+
+
+def supersede(session_ids: Iterable[int]) -> None:
+    """Make room for a newer attempt of each of these sessions. Same transaction as the insert of the newer ones."""
+    Attempt.objects.filter(session__in=session_ids, is_latest=True).update(is_latest=False)
+
+
+# --- the pieces of the arrows ---------------------------------------------------------------------------
+
+
+def _finish(
+    held: Claim,
+    ends: dict[AttemptStatus, AttemptStatus],
+    reason: dict[str, object],
+    now: datetime,
+) -> bool:
+    with transaction.atomic():
+        changed = Attempt.objects.filter(pk=held.attempt_id, lease_token=held.token, status__in=LEASED).update(
+            status=Case(*(When(status=old, then=Value(new.value)) for old, new in ends.items())),
+            reason=reason,
+            finished_at=now,
+            lease_expires_at=None,
+        )
+        if changed:
+            _pass_turn(held.attempt_id, now, ring=False)
+        return changed == 1
+
+
+def _pass_turn(attempt_id: int, now: datetime, *, ring: bool = True) -> None:
+    """A worker that finishes goes on by itself, without a doorbell; everybody else rings."""
+    backfill_id, lane = Attempt.objects.values_list("backfill", "lane").get(pk=attempt_id)
+    released = release_turns(backfill_id, now=now) if backfill_id else 0
+    if released > (0 if ring else 1):
+        dispatch.ring(Lane(lane), attempts=released)
+
+
+def _take_back(attempt: Attempt, now: datetime) -> None:
+    mine = Attempt.objects.filter(Q(lease_expires_at__lt=Now()), pk=attempt.pk, lease_token=attempt.lease_token)
+    fence = {"lease_token": F("lease_token") + 1, "lease_expires_at": None}
+    if attempt.status == AttemptStatus.CANCELING:
+        ended = mine.update(status=AttemptStatus.KILLED, finished_at=now, **fence)
+    elif attempt.deliveries >= MAX_DELIVERIES:
+        reason = {"message": f"worker lost {attempt.deliveries} times"}
+        ended = mine.update(status=AttemptStatus.ERROR, finished_at=now, reason=reason, **fence)
+    else:
+        mine.update(status=AttemptStatus.QUEUED, **fence)
+        dispatch.ring(Lane(attempt.lane), attempts=1)
+        return
+    if ended:
+        _pass_turn(attempt.pk, now)
+
+
+def _returning(statement: str, values: list[object]) -> list[tuple[int, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
+def _lease_end() -> str:
+    seconds = float(settings.HINDCAST_LEASE_SECONDS)
+    if connection.vendor == "postgresql":
+        return f"clock_timestamp() + interval '{seconds} seconds'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{seconds} seconds')"
+
+
+def _skip_locked() -> str:
+    return "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+
+
+def _moment(instant: datetime) -> object:
+    return connection.ops.adapt_datetimefield_value(instant)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join(["%s"] * len(values))

@@ -1,0 +1,270 @@
+"""VERB: backfill past sessions of a schedule. Plan the session times, check for conflicts, submit them.
+
+The dry run is the real run, stopped before writing. Everything happens in one transaction under a lock on the
+schedule's row: a request creates every attempt that it answers with, or none and says why.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Q
+
+from projects.models import NAME_LENGTH
+from scheduler import attempts, dispatch
+from scheduler.errors import HindcastError, InvalidInput
+from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
+from scheduler.models.attempt import LIVE
+from scheduler.timetable import Slot
+
+UNPRINTABLE = {"Cc", "Cs"}  # control characters, lone surrogates
+
+
+class ScheduleNotFound(HindcastError):  # noqa: N818 - named as the fact
+    """There is no such schedule, or the caller may not see it."""
+
+    def __init__(self, schedule_id: int) -> None:
+        super().__init__(f"There is no schedule {schedule_id}.")
+        self.schedule_id = schedule_id
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for. `from_time` is aware; `count` None means all there are."""
+
+    attempt_name: str
+    from_time: datetime
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttempt:
+    """One slot of a backfill, with its session and its new attempt; both without a primary key in a dry run.
+
+    `latest` is the session's latest attempt so far; `conflict` one that stands in the way.
+    """
+
+    slot: Slot
+    session: Session
+    attempt: Attempt
+    latest: Attempt | None = None
+    conflict: Attempt | None = None
+
+    @property
+    def is_new_session(self) -> bool:
+        return self.latest is None and self.conflict is None
+
+    @property
+    def conflict_reason(self) -> str:
+        """Why this slot cannot be run, for people; empty when it can."""
+        if self.conflict is None:
+            return ""
+        if self.conflict.status in LIVE:
+            return f"attempt {self.conflict.pk} is {self.conflict.status}"
+        return f"attempt {self.conflict.pk} already has this name"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backfill did (`backfill` is set), or would do. `planned` is in session-time order."""
+
+    schedule: Schedule
+    request: Request
+    planned: list[PlannedAttempt]
+    backfill: Backfill | None = None
+
+    @property
+    def conflicts(self) -> list[PlannedAttempt]:
+        return [item for item in self.planned if item.conflict is not None]
+
+
+class BackfillConflict(HindcastError):  # noqa: N818 - named as the fact
+    """Some slots cannot be run as asked. `plan.conflicts` lists them all, in session-time order."""
+
+    def __init__(self, plan: Plan) -> None:
+        count = len(plan.conflicts)
+        super().__init__(
+            f"{count} of {len(plan.planned)} sessions already {'has' if count == 1 else 'have'} an attempt named "
+            f"{plan.request.attempt_name!r}, or one that is not done."
+        )
+        self.plan = plan
+
+
+def backfill(
+    *,
+    schedule_id: int,
+    attempt_name: str,
+    from_time: datetime,
+    count: int | None = None,
+    dry_run: bool,
+    now: datetime,
+    requested_by: AbstractBaseUser | None = None,
+) -> Plan:
+    """Run past sessions of a schedule again, from `from_time` up to, not including, its next session.
+
+    The first slot is the earliest whose run time is at or after `from_time` (aware); `count` limits how many.
+    Each gets a new attempt named `attempt_name`; they run one after the other, whether or not they succeed.
+    Works on disabled schedules, too, and never moves the schedule.
+
+    Raises InvalidInput naming `attempt_name`, `from_time` or `count`; ScheduleNotFound; BackfillConflict naming
+    every slot that has an attempt of that name or a live one. Nothing is written in any of these cases.
+    """
+    request = checked(Request(attempt_name, from_time, count))
+    with transaction.atomic():
+        schedule = locked(schedule_id)
+        plan = planned(schedule, slots(schedule, request), request, now)
+        if plan.conflicts:
+            raise BackfillConflict(plan)
+        return plan if dry_run or not plan.planned else submitted(plan, requested_by, now)
+
+
+def checked(request: Request) -> Request:
+    """The request with `from_time` in UTC. Raises InvalidInput naming every wrong field."""
+    errors: dict[str, list[str]] = {}
+    limit = settings.HINDCAST_MAX_BACKFILL_SESSIONS
+    if not request.attempt_name.strip():
+        errors["attempt_name"] = ["Give the attempts a name."]
+    elif len(request.attempt_name) > NAME_LENGTH:
+        errors["attempt_name"] = [f"The name has {len(request.attempt_name)} characters; {NAME_LENGTH} is the most."]
+    elif any(unicodedata.category(letter) in UNPRINTABLE for letter in request.attempt_name):
+        errors["attempt_name"] = ["The name has a control character in it."]
+    if request.count is not None and request.count < 1:
+        errors["count"] = [f"The count is {request.count}; 1 is the least. Leave it out to run all sessions."]
+    elif request.count is not None and request.count > limit:
+        errors["count"] = [f"The count is {request.count}; one backfill runs {limit} sessions at the most."]
+    from_time = in_utc(request.from_time)
+    if from_time is None:
+        errors["from_time"] = ["Give a time with its offset from UTC, between the years 1 and 9999."]
+    if errors or from_time is None:
+        raise InvalidInput(errors)
+    return Request(request.attempt_name, from_time, request.count)
+
+
+def in_utc(instant: datetime) -> datetime | None:
+    """The same instant in UTC; None when it has no offset, or falls out of the years 1 to 9999."""
+    try:
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except OverflowError:
+        return None
+
+
+def locked(schedule_id: int) -> Schedule:
+    """The schedule, its row locked until the end of the transaction, so that its past stands still meanwhile."""
+    rows = Schedule.objects.with_names().select_for_update(of=("self",)).filter(workflow__project__deleted_at=None)
+    schedule = rows.filter(pk=schedule_id).first()
+    if schedule is None:
+        raise ScheduleNotFound(schedule_id)
+    return schedule
+
+
+def slots(schedule: Schedule, request: Request) -> list[Slot]:
+    """The slots to run, ascending. Raises InvalidInput when there are too few for `count`, or too many."""
+    limit = settings.HINDCAST_MAX_BACKFILL_SESSIONS
+    found = list(islice(past(schedule, request.from_time), request.count or limit + 1))
+    if request.count is not None and len(found) < request.count:
+        text = f"The count is {request.count}, but there are only {len(found)} sessions until the next schedule time."
+        raise InvalidInput({"count": [text]})
+    if len(found) > limit:
+        text = f"From this time there are more than {limit} sessions, the most that one backfill runs. Set a count."
+        raise InvalidInput({"from_time": [text]})
+    return found
+
+
+def past(schedule: Schedule, from_time: datetime) -> Iterator[Slot]:
+    """Slots whose run time is at or after `from_time`, up to the schedule's next session."""
+    first = schedule.timetable.first(from_time)
+    if first is None:
+        return iter(())
+    return schedule.timetable.between(first.session_time, schedule.next_session_time)
+
+
+def planned(schedule: Schedule, wanted: Sequence[Slot], request: Request, now: datetime) -> Plan:
+    """What to run at each slot, and what stands in the way: two queries, however many slots."""
+    there = sessions_there(schedule, wanted)
+    latest, conflicts = attempts_there(schedule, wanted, request.attempt_name)
+    last_executed = executed_before(schedule, wanted)
+    plan = Plan(schedule, request, [])
+    for slot in wanted:
+        session = there.get(slot.session_time) or Session(
+            workflow_id=schedule.workflow_id, session_time=slot.session_time, created_at=now
+        )
+        previous = latest.get(session.pk)
+        attempt = Attempt(
+            session=session,
+            definition_id=schedule.definition_id,
+            index=previous.index + 1 if previous else 1,
+            name=request.attempt_name,
+            lane=Lane.BACKFILL,
+            created_at=now,
+            last_executed_session_time=last_executed,
+        )
+        plan.planned.append(PlannedAttempt(slot, session, attempt, previous, conflicts.get(session.pk)))
+        last_executed = slot.session_time
+    return plan
+
+
+def sessions_there(schedule: Schedule, wanted: Sequence[Slot]) -> dict[datetime, Session]:
+    """Sessions that exist already, by session time."""
+    if not wanted:
+        return {}
+    between = (wanted[0].session_time, wanted[-1].session_time)
+    there = Session.objects.filter(workflow=schedule.workflow_id, session_time__range=between)
+    return {session.session_time: session for session in there}
+
+
+def attempts_there(
+    schedule: Schedule, wanted: Sequence[Slot], name: str
+) -> tuple[dict[int | None, Attempt], dict[int | None, Attempt]]:
+    """The latest attempt of each session there, and the one that conflicts, by session id."""
+    if not wanted:
+        return {}, {}
+    between = (wanted[0].session_time, wanted[-1].session_time)
+    found = (
+        Attempt.objects.filter(session__workflow=schedule.workflow_id, session__session_time__range=between)
+        .filter(Q(is_latest=True) | Q(name=name) | Q(status__in=LIVE))
+        .only("session", "index", "name", "status", "is_latest")
+    )
+    latest: dict[int | None, Attempt] = {}
+    conflicts: dict[int | None, Attempt] = {}
+    for attempt in found:
+        if attempt.is_latest:
+            latest[attempt.session_id] = attempt
+        if attempt.name == name or (attempt.status in LIVE and attempt.session_id not in conflicts):
+            conflicts[attempt.session_id] = attempt
+    return latest, conflicts
+
+
+def executed_before(schedule: Schedule, wanted: Sequence[Slot]) -> datetime | None:
+    """The last session time before the first slot that has a session, whatever became of it (as Digdag does)."""
+    if not wanted:
+        return None
+    earlier = Session.objects.filter(workflow=schedule.workflow_id, session_time__lt=wanted[0].session_time)
+    return earlier.order_by("-session_time").values_list("session_time", flat=True).first()
+
+
+def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) -> Plan:
+    """Write the plan: the backfill, the sessions that are new, all attempts; the first is released."""
+    row = Backfill.objects.create(
+        workflow_id=plan.schedule.workflow_id,
+        schedule=plan.schedule,
+        name=plan.request.attempt_name,
+        from_time=plan.request.from_time,
+        count=plan.request.count,
+        sessions=len(plan.planned),
+        created_at=now,
+        created_by_id=requested_by.pk if requested_by else None,
+    )
+    Session.objects.bulk_create([item.session for item in plan.planned if item.session.pk is None])
+    attempts.supersede([item.session.pk for item in plan.planned if item.latest])
+    for item in plan.planned:
+        item.attempt.backfill = row
+    for item in plan.planned[: row.concurrency]:
+        item.attempt.released_at = now
+    Attempt.objects.bulk_create([item.attempt for item in plan.planned])
+    dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
+    return Plan(plan.schedule, plan.request, plan.planned, row)

@@ -1,0 +1,58 @@
+"""The only outgoing line to Celery: doorbells, after commit, by lane.
+
+A doorbell says "look at the table", nothing more. Losing or doubling one changes latency alone: `resend` rings again.
+"""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from scheduler.celery import app
+from scheduler.models import Attempt, Lane
+
+DRAIN_TASK = "scheduler.drain"
+
+log = structlog.get_logger(__name__)
+
+
+def ring(lane: Lane, *, attempts: int) -> None:
+    """Once the transaction has committed, wake workers for `attempts` released attempts of `lane`."""
+    bells = min(attempts, settings.HINDCAST_DOORBELLS)
+    transaction.on_commit(partial(send, lane, bells), robust=True)
+
+
+def send(lane: Lane, bells: int) -> None:
+    """Send doorbells now. A broker out of reach is logged: the work is in the table and `resend` will ring."""
+    try:
+        with app.producer_or_acquire() as producer:
+            for _ in range(bells):
+                app.send_task(
+                    DRAIN_TASK, args=[lane.value], queue=lane.value, producer=producer, retry=False, ignore_result=True
+                )
+    except (OperationalError, OSError) as error:
+        log.warning("doorbell_not_sent", lane=lane.value, error=str(error))
+
+
+def resend(*, now: datetime) -> list[Lane]:
+    """Ring for lanes whose released attempts wait although no doorbell is under way. Returns those lanes."""
+    waiting_since = now - timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
+    waiting = Attempt.objects.claimable().filter(released_at__lt=waiting_since)
+    silent = [lane for lane in Lane if waiting.filter(lane=lane).exists() and doorbells(lane) == 0]
+    for lane in silent:
+        send(lane, settings.HINDCAST_DOORBELLS)
+    return silent
+
+
+def doorbells(lane: Lane) -> int:
+    """How many doorbells of `lane` the broker holds; 0 when it cannot be asked."""
+    try:
+        with app.connection_for_read() as connection:
+            queue = app.amqp.queues[lane.value](connection.default_channel)
+            return int(queue.queue_declare().message_count)
+    except (OperationalError, OSError) as error:
+        log.warning("broker_out_of_reach", lane=lane.value, error=str(error))
+        return 0

@@ -1,0 +1,22 @@
+"""When it runs, and what became of it. Fields, constraints, querysets; state is moved by the verb modules alone."""
+
+from scheduler.models.attempt import Attempt, AttemptStatus, Lane, Pool
+from scheduler.models.backfill import Backfill
+from scheduler.models.schedule import Schedule, Skip, SkipReason
+from scheduler.models.session import Session
+from scheduler.models.task import LogChunk, TaskRun, TaskState
+
+__all__ = [
+    "Attempt",
+    "AttemptStatus",
+    "Backfill",
+    "Lane",
+    "LogChunk",
+    "Pool",
+    "Schedule",
+    "Session",
+    "Skip",
+    "SkipReason",
+    "TaskRun",
+    "TaskState",
+]

@@ -1,0 +1,43 @@
+"""A request to run past sessions of a schedule."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.db.models import Q
+
+from projects.models import NAME_LENGTH, ApiKey, Project, Workflow
+
+
+class BackfillQuerySet(models.QuerySet["Backfill"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> BackfillQuerySet:
+        return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
+
+
+class Backfill(models.Model):
+    """A request to run past sessions; its attempts share its name. Progress is read from their rows."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="backfills")
+    schedule = models.ForeignKey(
+        "scheduler.Schedule", on_delete=models.SET_NULL, null=True, blank=True, related_name="backfills"
+    )
+    name = models.CharField(max_length=NAME_LENGTH)
+    from_time = models.DateTimeField()
+    count = models.PositiveIntegerField(null=True, blank=True, help_text="As asked for; empty: all there are.")
+    sessions = models.PositiveIntegerField(help_text="How many sessions it runs.")
+    concurrency = models.PositiveIntegerField(default=1, help_text="How many of its attempts run at once.")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="backfills"
+    )
+
+    objects = BackfillQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(concurrency__gte=1), name="backfill_concurrency_at_least_one"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,12 @@
+"""Where everything is found."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/", include("scheduler.api.urls")),
+    path("", include("scheduler.web.urls")),
+]
+handler404 = "scheduler.web.errors.not_found"
+handler500 = "scheduler.web.errors.server_error"

@@ -23,6 +23,9 @@ BATCH = 500
 SLOTS_PER_PASS = 20
 RETRY_MINUTES = (1, 2, 5, 15, 30, 60)
 
+CURSOR = ("next_session_time", "next_run_time", "last_session_time", "version", "updated_at")
+TROUBLE = ("error", "failures", "retry_at")
+
 log = structlog.get_logger(__name__)
 
 
@@ -185,17 +188,4 @@ def _move_cursors(turns: Sequence[Turn], due: Sequence[Schedule], now: datetime)
     for schedule in due:
         schedule.version += 1
         schedule.updated_at = now
-    Schedule.objects.bulk_update(
-        due,
-        [
-            "next_session_time",
-            "next_run_time",
-            "last_session_time",
-            "version",
-            "updated_at",
-            "error",
-            "failures",
-            "retry_at",
-        ],
-        batch_size=BATCH,
-    )
+    Schedule.objects.bulk_update(due, [*CURSOR, *TROUBLE])

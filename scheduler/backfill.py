@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -20,6 +21,7 @@ from scheduler import attempts, dispatch
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
 from scheduler.models.attempt import LIVE
+from scheduler.models.bulk import insert_many
 from scheduler.timetable import Slot
 
 UNPRINTABLE = {"Cc", "Cs"}  # control characters, lone surrogates
@@ -42,22 +44,28 @@ class Request:
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlannedAttempt:
-    """One slot of a backfill, with its session and its new attempt; both without a primary key in a dry run.
+    """One slot of a backfill: the new attempt, and what is there now.
 
-    `latest` is the session's latest attempt so far; `conflict` one that stands in the way.
+    `session_id` is None while the session is new, `attempt_id` until the attempt is written; `index` is the
+    attempt's number in its session. `latest` is the session's latest attempt so far; `conflict` one in the way.
+    Not a model: ten thousand of these are made for one request.
     """
 
     slot: Slot
-    session: Session
-    attempt: Attempt
+    session_id: int | None
+    session_uuid: UUID
+    index: int
+    last_executed_session_time: datetime | None
     latest: Attempt | None = None
     conflict: Attempt | None = None
+    attempt_id: int | None = None
 
     @property
     def is_new_session(self) -> bool:
-        return self.latest is None and self.conflict is None
+        """True before it is written, and in a dry run."""
+        return self.latest is None
 
     @property
     def conflict_reason(self) -> str:
@@ -117,7 +125,7 @@ def backfill(
     request = checked(Request(attempt_name, from_time, count))
     with transaction.atomic():
         schedule = locked(schedule_id)
-        plan = planned(schedule, slots(schedule, request), request, now)
+        plan = planned(schedule, slots(schedule, request), request)
         if plan.conflicts:
             raise BackfillConflict(plan)
         return plan if dry_run or not plan.planned else submitted(plan, requested_by, now)
@@ -183,38 +191,37 @@ def past(schedule: Schedule, from_time: datetime) -> Iterator[Slot]:
     return schedule.timetable.between(first.session_time, schedule.next_session_time)
 
 
-def planned(schedule: Schedule, wanted: Sequence[Slot], request: Request, now: datetime) -> Plan:
-    """What to run at each slot, and what stands in the way: two queries, however many slots."""
+def planned(schedule: Schedule, wanted: Sequence[Slot], request: Request) -> Plan:
+    """What to run at each slot, and what stands in the way: three queries, however many slots."""
     there = sessions_there(schedule, wanted)
     latest, conflicts = attempts_there(schedule, wanted, request.attempt_name)
     last_executed = executed_before(schedule, wanted)
     plan = Plan(schedule, request, [])
     for slot in wanted:
-        session = there.get(slot.session_time) or Session(
-            workflow_id=schedule.workflow_id, session_time=slot.session_time, created_at=now
+        session_id, session_uuid = there.get(slot.session_time) or (None, uuid4())
+        previous = latest.get(session_id)
+        plan.planned.append(
+            PlannedAttempt(
+                slot=slot,
+                session_id=session_id,
+                session_uuid=session_uuid,
+                index=previous.index + 1 if previous else 1,
+                last_executed_session_time=last_executed,
+                latest=previous,
+                conflict=conflicts.get(session_id),
+            )
         )
-        previous = latest.get(session.pk)
-        attempt = Attempt(
-            session=session,
-            definition_id=schedule.definition_id,
-            index=previous.index + 1 if previous else 1,
-            name=request.attempt_name,
-            lane=Lane.BACKFILL,
-            created_at=now,
-            last_executed_session_time=last_executed,
-        )
-        plan.planned.append(PlannedAttempt(slot, session, attempt, previous, conflicts.get(session.pk)))
         last_executed = slot.session_time
     return plan
 
 
-def sessions_there(schedule: Schedule, wanted: Sequence[Slot]) -> dict[datetime, Session]:
-    """Sessions that exist already, by session time."""
+def sessions_there(schedule: Schedule, wanted: Sequence[Slot]) -> dict[datetime, tuple[int, UUID]]:
+    """Id and uuid of the sessions that exist already, by session time."""
     if not wanted:
         return {}
     between = (wanted[0].session_time, wanted[-1].session_time)
     there = Session.objects.filter(workflow=schedule.workflow_id, session_time__range=between)
-    return {session.session_time: session for session in there}
+    return {at: (pk, uuid) for at, pk, uuid in there.values_list("session_time", "pk", "uuid")}
 
 
 def attempts_there(
@@ -259,12 +266,46 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
         created_at=now,
         created_by_id=requested_by.pk if requested_by else None,
     )
-    Session.objects.bulk_create([item.session for item in plan.planned if item.session.pk is None])
-    attempts.supersede([item.session.pk for item in plan.planned if item.latest])
-    for item in plan.planned:
-        item.attempt.backfill = row
-    for item in plan.planned[: row.concurrency]:
-        item.attempt.released_at = now
-    Attempt.objects.bulk_create([item.attempt for item in plan.planned])
+    add_sessions(plan.planned, plan.schedule, now)
+    attempts.supersede([item.session_id for item in plan.planned if item.session_id and item.latest])
+    add_attempts(plan.planned, plan.schedule, row, now)
     dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
     return Plan(plan.schedule, plan.request, plan.planned, row)
+
+
+def add_sessions(items: Sequence[PlannedAttempt], schedule: Schedule, now: datetime) -> None:
+    """Insert the sessions that are new, in one statement, and note their ids."""
+    new = [item for item in items if item.session_id is None]
+    times = [item.slot.session_time for item in new]
+    ids = insert_many(
+        Session,
+        same={"workflow_id": schedule.workflow_id, "created_at": now},
+        columns={"session_time": times, "uuid": [item.session_uuid for item in new]},
+        returning="session_time",
+    )
+    for item in new:
+        item.session_id = ids[item.slot.session_time]
+
+
+def add_attempts(items: Sequence[PlannedAttempt], schedule: Schedule, row: Backfill, now: datetime) -> None:
+    """Insert all attempts, in one statement, and note their ids; the first ones have their turn at once."""
+    sessions = [item.session_id for item in items]
+    ids = insert_many(
+        Attempt,
+        same={
+            "definition_id": schedule.definition_id,
+            "name": row.name,
+            "lane": Lane.BACKFILL,
+            "backfill_id": row.pk,
+            "created_at": now,
+        },
+        columns={
+            "session_id": sessions,
+            "index": [item.index for item in items],
+            "last_executed_session_time": [item.last_executed_session_time for item in items],
+            "released_at": [now if place < row.concurrency else None for place in range(len(items))],
+        },
+        returning="session_id",
+    )
+    for item in items:
+        item.attempt_id = ids[item.session_id]

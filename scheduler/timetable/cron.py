@@ -71,12 +71,6 @@ def parse_cron(expression: str) -> Pattern:
     )
 
 
-def plain_cron(expression: str) -> str:
-    """The same expression as plain lists, which every cron program reads alike (but for the two day fields)."""
-    texts = zip(_FIELDS, _split(expression), strict=True)
-    return " ".join(_plain(field, _read_field(field, text)) for field, text in texts)
-
-
 def _split(expression: str) -> list[str]:
     if len(expression) > LONGEST_EXPRESSION:
         raise schedule_error(

@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from scheduler.timetable.wall import DAY, wall_date, wall_of
 
+# One set of numbers for all patterns: thousands of them are kept, some with all 1,440 times.
+_TIMES = tuple(range(0, DAY, 60))
+
 
 class Pattern:
     """Local times on local days. Day of month AND day of week must both match.
@@ -29,7 +32,7 @@ class Pattern:
         weekdays: frozenset[int],
         fixed: bool,
     ) -> None:
-        self.times = tuple(sorted(hour * 3600 + minute * 60 for hour in hours for minute in minutes))
+        self.times = tuple(_TIMES[hour * 60 + minute] for hour in sorted(hours) for minute in sorted(minutes))
         self.days = tuple(sorted(days))
         self.last_day = last_day
         self.months = tuple(sorted(months))

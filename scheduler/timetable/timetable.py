@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -90,11 +90,12 @@ class Timetable:
         return f"{text}, {self.delay} s later" if self.delay else text
 
     def local(self, instant: datetime) -> datetime:
-        """The same instant as the clocks of the timetable's zone show it."""
+        """The same instant as the clocks of the timetable's zone show it (in the last hours of the calendar, where
+        that may have no date, the instant as it came)."""
         try:
             return instant.astimezone(zone(self.timezone))
-        except OverflowError:  # the first and last day of the calendar have no local time everywhere
-            return instant.astimezone(UTC)
+        except OverflowError:
+            return instant
 
     def shift(self, session_time: datetime) -> str | None:
         """For people: what a change of the clocks does to this session or its run, else None."""

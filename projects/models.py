@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
@@ -105,13 +106,25 @@ class Workflow(models.Model):
         return self.name
 
 
+class OrderedJSONField(models.JSONField):
+    """JSON kept as text, in the order in which it was written: PostgreSQL's jsonb sorts the keys of an object."""
+
+    def get_internal_type(self) -> str:
+        return "TextField"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        return value if hasattr(value, "resolve_expression") else json.dumps(value)
+
+
 class WorkflowDefinition(models.Model):
     """A workflow's text in one revision: the parsed `.dig` document. The wire's `workflow.id`."""
 
     revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="definitions", db_index=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="definitions")
     timezone = models.CharField(max_length=64, default="UTC")
-    document = models.JSONField(default=dict, help_text="The parsed document: a tree of +tasks, each with an operator.")
+    document = OrderedJSONField(
+        default=dict, help_text="The parsed document: a tree of +tasks, each with an operator. They run in its order."
+    )
 
     class Meta:
         constraints = [

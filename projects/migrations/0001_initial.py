@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 from django.conf import settings
+import projects.models
 from django.db import migrations, models
 
 
@@ -68,7 +69,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('timezone', models.CharField(default='UTC', max_length=64)),
-                ('document', models.JSONField(default=dict, help_text='The parsed document: a tree of +tasks, each with an operator.')),
+                ('document', projects.models.OrderedJSONField(default=dict, help_text='The parsed document: a tree of +tasks, each with an operator. They run in its order.')),
                 ('revision', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='definitions', to='projects.revision')),
                 ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='definitions', to='projects.workflow')),
             ],

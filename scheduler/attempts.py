@@ -145,14 +145,16 @@ def release_turns(backfill_id: int, *, now: datetime) -> int:
 
     The backfill's row is locked, so that two attempts that end at once cannot free the same turn twice.
     """
-    backfill = Backfill.objects.select_for_update(no_key=True).get(pk=backfill_id)
-    live = Attempt.objects.live().filter(backfill=backfill)
-    free = backfill.concurrency - live.filter(released_at__isnull=False).count()
-    waiting = live.filter(status=AttemptStatus.QUEUED, released_at=None).order_by("pk")
-    turn = list(waiting.values_list("pk", flat=True)[: max(free, 0)])
-    if not turn:
-        return 0
-    return Attempt.objects.filter(pk__in=turn, status=AttemptStatus.QUEUED, released_at=None).update(released_at=now)
+    with transaction.atomic(savepoint=False):
+        backfill = Backfill.objects.select_for_update(no_key=True).get(pk=backfill_id)
+        live = Attempt.objects.live().filter(backfill=backfill)
+        free = backfill.concurrency - live.filter(released_at__isnull=False).count()
+        waiting = live.filter(status=AttemptStatus.QUEUED, released_at=None).order_by("pk")
+        turn = list(waiting.values_list("pk", flat=True)[: max(free, 0)])
+        if not turn:
+            return 0
+        still = Attempt.objects.filter(pk__in=turn, status=AttemptStatus.QUEUED, released_at=None)
+        return still.update(released_at=now)
 
 
 def supersede(session_ids: Iterable[int]) -> None:

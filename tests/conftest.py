@@ -71,7 +71,7 @@ def make_schedule(make_definition: Callable[..., WorkflowDefinition]) -> Callabl
     ) -> Schedule:
         definition = make_definition(name, document, project=project, timezone=timezone)
         timetable = Timetable(
-            kind=kind,
+            kind=Kind(kind),
             expression=expression,
             timezone=timezone,
             start_date=fields.get("start_date"),
@@ -86,7 +86,7 @@ def make_schedule(make_definition: Callable[..., WorkflowDefinition]) -> Callabl
             **{
                 "workflow": definition.workflow,
                 "definition": definition,
-                "kind": kind.value,
+                "kind": Kind(kind).value,
                 "expression": expression,
                 "timezone": timezone,
                 "created_at": NOW,

@@ -60,7 +60,11 @@ class Schedule(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(next_session_time=None, next_run_time=None)
-                | Q(next_session_time__isnull=False, next_run_time__gte=F("next_session_time")),
+                | Q(
+                    next_session_time__isnull=False,
+                    next_run_time__isnull=False,
+                    next_run_time__gte=F("next_session_time"),
+                ),
                 name="schedule_next_times_together",
             ),
         ]

@@ -1,0 +1,111 @@
+"""Publishing a revision and adopting its schedules; enabling and disabling them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError
+
+from projects import archives, revisions
+from projects.models import Project, Revision
+from scheduler import schedules
+from scheduler.models import Schedule, Session
+from scheduler.timetable import TimetableError
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+DAILY = {"timezone": "Asia/Tokyo", "schedule": {"daily>": "07:00:00"}, "+a": {"echo>": "x"}}
+HOURLY = {"schedule": {"cron>": "0 * * * *"}, "+a": {"echo>": "x"}}
+
+
+def publish(name="r1", **documents):
+    return revisions.publish(project_name="shop", revision_name=name, documents=documents, now=NOW)
+
+
+def test_a_new_schedule_starts_with_the_next_session_that_runs(db):
+    (schedule,) = schedules.adopt(publish(report=DAILY), now=NOW)
+
+    assert schedule.next_session_time == datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+    assert schedule.next_run_time == datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
+    assert (schedule.kind, schedule.expression, schedule.timezone) == ("daily", "07:00:00", "Asia/Tokyo")
+
+
+def test_a_workflow_without_a_schedule_gets_none(db):
+    assert schedules.adopt(publish(report={"+a": {"echo>": "x"}}), now=NOW) == []
+
+
+def test_a_schedule_keeps_its_identity_across_revisions_and_goes_on_after_its_last_session(db):
+    (first,) = schedules.adopt(publish(report=HOURLY), now=NOW)
+    Schedule.objects.filter(pk=first.pk).update(last_session_time=NOW + timedelta(hours=3), disabled_at=NOW)
+
+    (second,) = schedules.adopt(publish("r2", report=DAILY), now=NOW + timedelta(days=9))
+
+    assert second.pk == first.pk
+    assert second.definition.revision.name == "r2"
+    assert second.disabled_at == NOW
+    assert second.next_session_time == datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
+
+
+def test_a_schedule_that_is_gone_from_the_revision_is_removed_and_its_sessions_stay(db, make_session):
+    (schedule,) = schedules.adopt(publish(report=HOURLY), now=NOW)
+    make_session(schedule, NOW)
+
+    assert schedules.adopt(publish("r2", report={"+a": {"echo>": "x"}}), now=NOW) == []
+
+    assert not Schedule.objects.exists()
+    assert Session.objects.count() == 1
+
+
+def test_a_schedule_that_is_not_one_is_refused_and_nothing_changes(db):
+    schedules.adopt(publish(report=HOURLY), now=NOW)
+
+    with pytest.raises(TimetableError):
+        schedules.adopt(publish("r2", report={"schedule": {"cron>": "99 * * * *"}}), now=NOW)
+
+    assert Schedule.objects.get().definition.revision.name == "r1"
+
+
+def test_a_revision_name_is_taken_once_per_project_and_the_project_stays_as_it_was(db):
+    publish(report=HOURLY)
+
+    with pytest.raises(IntegrityError):
+        publish(other=HOURLY)
+
+
+def test_two_projects_of_one_name_may_follow_each_other_in_time(db):
+    revision = publish(report=HOURLY)
+    Project.objects.update(deleted_at=NOW)
+
+    assert publish(report=HOURLY).project_id != revision.project_id
+    assert Revision.objects.count() == 2
+
+
+def test_project_files_are_kept_once_by_content_and_come_back_as_they_were(tmp_path):
+    files = {"tasks.py": b"x = 1\n", "sql/load.sql": "select 'ü'".encode()}
+
+    name = archives.store(files)
+
+    assert archives.store(dict(reversed(files.items()))) == name
+    assert archives.store({**files, "tasks.py": b"x = 2\n"}) != name
+    archives.extract(name, tmp_path)
+    assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+def test_a_project_without_files_has_no_archive():
+    assert archives.store({}) == ""
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b", "", "a\0b"])
+def test_a_file_outside_the_project_is_refused(path):
+    with pytest.raises(archives.BadArchive):
+        archives.store({path: b"x"})
+
+
+def test_disabling_and_enabling_say_whether_they_changed_anything(schedule):
+    assert schedules.disable(schedule.pk, now=NOW)
+    assert not schedules.disable(schedule.pk, now=NOW)
+    schedule.refresh_from_db()
+    assert schedule.disabled_at == NOW
+
+    assert schedules.enable(schedule.pk, now=NOW)
+    assert not schedules.enable(schedule.pk, now=NOW)
+    schedule.refresh_from_db()
+    assert schedule.disabled_at is None

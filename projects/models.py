@@ -33,10 +33,8 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             visible = visible.filter(pk=key.project_id)
         if getattr(user, "is_superuser", False):
             return visible
-        mine = Group.objects.filter(user=user.pk)
-        return visible.filter(
-            Q(groups=None) | Q(pk__in=Project.groups.through.objects.filter(group__in=mine).values("project"))
-        )
+        shared = Project.groups.through.objects.filter(project=OuterRef("pk"))
+        return visible.filter(~Exists(shared) | Exists(shared.filter(group__user=user.pk)))
 
 
 class Project(models.Model):

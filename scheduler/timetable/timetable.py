@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from scheduler.timetable.clock_change import note
-from scheduler.timetable.errors import TimetableError, schedule_error, shown
+from scheduler.timetable.errors import schedule_error, shown
 from scheduler.timetable.kinds import Kind, Plan, plan_of
 from scheduler.timetable.wall import (
     EARLIEST,
@@ -158,6 +158,3 @@ def _bounds(zone_name: str, start: date | None, end: date | None) -> tuple[int, 
     if end is None or end.year >= NEVER.year:
         return first_run, LATEST
     return first_run, midnight(end + timedelta(days=1), zone_name)
-
-
-__all__ = ["NEVER", "Kind", "Slot", "Timetable", "TimetableError"]

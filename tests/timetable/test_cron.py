@@ -133,6 +133,22 @@ def test_days(expression: str, start: str, dates: list[str]) -> None:
     assert [moment.date() for moment in times] == [date.fromisoformat(text) for text in dates]
 
 
+@pytest.mark.parametrize(
+    ("expression", "zone_name", "session"),
+    [
+        # 31 December on a Monday: by UTC already the next year.
+        ("30 23 31 12 1", "America/Los_Angeles", "2018-12-31T23:30-08:00"),
+        # 1 January on a Tuesday: by UTC still the year before.
+        ("0 0 1 1 2", "Asia/Tokyo", "2019-01-01T00:00+09:00"),
+    ],
+)
+def test_a_rare_day_at_the_turn_of_the_year_is_found(expression: str, zone_name: str, session: str) -> None:
+    slot = cron(expression, zone_name).first(datetime(2015, 1, 1, tzinfo=UTC))
+
+    assert slot is not None
+    assert slot.session_time == datetime.fromisoformat(session)
+
+
 def test_white_space_around_and_between_fields_does_not_matter() -> None:
     assert session_times("  0\t3  * *   1 \n", 3) == session_times("0 3 * * 1", 3)
 

@@ -52,6 +52,19 @@ def test_the_offset_of_any_instant_is_the_one_of_zoneinfo(name: str, at: datetim
     assert timedelta(seconds=segment.offset) == at.astimezone(ZoneInfo(name)).utcoffset()
 
 
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [("America/Recife", datetime(2000, 10, 1, tzinfo=UTC)), ("Africa/Freetown", datetime(1939, 8, 25, tzinfo=UTC))],
+)
+def test_a_change_that_is_taken_back_within_days_is_not_stepped_over(name: str, day: datetime) -> None:
+    hours = [day + timedelta(hours=hour) for hour in range(24 * 20)]
+
+    offsets = [timedelta(seconds=segment_at(name, floor_instant(hour)).offset) for hour in hours]
+
+    assert offsets == [hour.astimezone(ZoneInfo(name)).utcoffset() for hour in hours]
+    assert len(set(offsets)) == 2
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(name=st.sampled_from(ZONES), year=st.integers(1850, 2100))
 def test_the_segments_of_a_year_follow_each_other_without_a_hole(name: str, year: int) -> None:

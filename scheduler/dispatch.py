@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from scheduler.broker import DOORBELL_HEADER
 from scheduler.celery import app
 from scheduler.models import Attempt, Lane
 
@@ -31,7 +32,13 @@ def send(lane: Lane, bells: int) -> None:
         with app.producer_or_acquire() as producer:
             for _ in range(bells):
                 app.send_task(
-                    DRAIN_TASK, args=[lane.value], queue=lane.value, producer=producer, retry=False, ignore_result=True
+                    DRAIN_TASK,
+                    args=[lane.value],
+                    queue=lane.value,
+                    headers={DOORBELL_HEADER: True},
+                    producer=producer,
+                    retry=False,
+                    ignore_result=True,
                 )
     except (OperationalError, OSError) as error:
         log.warning("doorbell_not_sent", lane=lane.value, error=str(error))

@@ -1,0 +1,133 @@
+"""A child process that leads a group of its own, and what is left of it afterwards: nothing."""
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from scheduler.execution.operators.base import TaskFailed
+
+ALLOWED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+CHUNK_BYTES = 64 * 1024
+# What a pipe may still hold when its child has ended; a stranger that goes on writing is not waited for.
+REST_CHUNKS = 32
+
+
+def environment(workspace: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """An allow list, as the worker's own environment holds the keys of the house."""
+    kept = {name: os.environ[name] for name in ALLOWED if name in os.environ}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **kept, "HOME": str(workspace), **more}
+
+
+class Child:
+    """A running child. `terminate` and `kill` may come from any thread, at any time."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: IO[bytes] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """Starts it. Raises TaskFailed when the system refuses."""
+        self._lock = threading.Lock()
+        self._reaped = False
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except (OSError, ValueError) as error:
+            raise TaskFailed(f"The command could not be started: {error}") from None
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def wait(self, on_output: Callable[[bytes], None], every_second: Callable[[], None]) -> int:
+        """Hand its output on until it ends. Returns the exit code; minus the signal, if one ended it.
+
+        Whatever is left of its group is killed then. A process that left the group and still holds the pipe
+        is not waited for.
+        """
+        output = self._process.stdout
+        assert output is not None
+        os.set_blocking(output.fileno(), False)
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(ended, selectors.EVENT_READ)
+                selector.register(output, selectors.EVENT_READ)
+                self._pump(selector, output, ended, on_output, every_second)
+        finally:
+            os.close(ended)
+            self._end()
+        for _ in range(REST_CHUNKS):
+            if not (rest := _read(output)):
+                break
+            on_output(rest)
+        return self._process.returncode
+
+    def close(self) -> None:
+        """End it if it still runs; harmless when it has ended."""
+        self._end()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _pump(
+        self,
+        selector: selectors.BaseSelector,
+        output: IO[bytes],
+        ended: int,
+        on_output: Callable[[bytes], None],
+        every_second: Callable[[], None],
+    ) -> None:
+        while True:
+            ready = {key.fd for key, _ in selector.select(timeout=1.0)}
+            if output.fileno() in ready:
+                if piece := _read(output):
+                    on_output(piece)
+                elif piece == b"":
+                    selector.unregister(output)
+            elif ended in ready:
+                return
+            every_second()
+
+    def _end(self) -> None:
+        """Kill the rest of the group, then reap the leader: its id names the group until then, and nothing else."""
+        with self._lock:
+            if not self._reaped:
+                _kill_group(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+                self._reaped = True
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._lock:
+            if not self._reaped:
+                _kill_group(self._process.pid, number)
+
+
+def _kill_group(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left, or only processes of another user
+        os.killpg(leader, number)
+
+
+def _read(output: IO[bytes]) -> bytes | None:
+    """What is there; b"" at the end, None when there is nothing yet."""
+    return output.read(CHUNK_BYTES)

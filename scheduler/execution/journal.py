@@ -1,0 +1,197 @@
+"""What became of an attempt's tasks, and their log, written only while the lease holds.
+
+Every transaction here first moves or locks the attempt's row with a condition on the lease token, and writes nothing
+when that row is not there: an old worker is fenced by the database, not by its own good will. Few writes: what
+happens in memory alone (`echo>`) waits for the next write, so that an attempt of one task takes two or three
+transactions. Tasks are upserted, so that a write whose answer was lost can be repeated.
+
+Nothing that waits here is lost in silence: while the database is away, writes are repeated until the lease ends.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Sum
+from django.db.models.functions import Length
+
+from scheduler import attempts
+from scheduler.execution.lease import Canceled, Lease, LeaseLost
+from scheduler.execution.log import AttemptLog
+from scheduler.execution.plan import Step
+from scheduler.models import Attempt, AttemptStatus, LogChunk, TaskRun, TaskState
+from scheduler.models.attempt import LEASED
+
+AGAIN_SECONDS = 0.5
+FLUSH_BYTES = 64 * 1024
+FLUSH_SECONDS = 1.0
+CHANGING = ["state", "error", "store_params", "started_at", "updated_at"]
+
+Clock = Callable[[], datetime]
+log = structlog.get_logger(__name__)
+
+
+class Journal:
+    """The tasks of one attempt. Nothing is written before `save`, `flush` or one of the ends."""
+
+    def __init__(self, *, lease: Lease, steps: Sequence[Step], clock: Clock, delivery: int) -> None:
+        self._claim = lease.claim
+        self._lease = lease
+        self._clock = clock
+        self._steps = steps
+        earlier = self._earlier() if delivery > 1 else {}
+        self._rows = [earlier.get(step.position) or self._row(step) for step in steps]
+        self._changed = {row.position for row in self._rows if row.position not in earlier}
+        written = self._written_bytes() if delivery > 1 else 0
+        self.log = AttemptLog(limit=settings.HINDCAST_LOG_LIMIT_BYTES, written=written)
+        self._flushed_at = time.monotonic()
+
+    def succeeded(self, step: Step) -> bool:
+        """Did an earlier delivery already finish this task?"""
+        return self._rows[step.position].state == TaskState.SUCCESS
+
+    def stored(self) -> dict[int, Mapping[str, Any]]:
+        """What finished tasks gave back, by position."""
+        return {row.position: row.store_params for row in self._rows if row.store_params}
+
+    def start(self, step: Step) -> None:
+        self.log.begin(step.position)
+        self._move(step, TaskState.PLANNED if step.is_group else TaskState.RUNNING)
+
+    def finish(self, step: Step, stored: Mapping[str, Any]) -> None:
+        """The task succeeded, and with it each group that it was the last of."""
+        self._rows[step.position].store_params = dict(stored)
+        self._move(step, TaskState.SUCCESS)
+        for group in step.path:
+            if group.last == step.position:
+                self._move(group, TaskState.SUCCESS)
+
+    def save(self) -> None:
+        """Write what waits. Raises LeaseLost, and Canceled when the attempt is to be killed."""
+        self._persist(self._save)
+        if self._lease.canceled:
+            raise Canceled
+
+    def flush(self) -> None:
+        """Write the log now and then. Raises LeaseLost; the database being away just makes it wait."""
+        self._lease.check()
+        old = time.monotonic() - self._flushed_at >= FLUSH_SECONDS
+        if self.log.waiting_bytes and (old or self.log.waiting_bytes >= FLUSH_BYTES):
+            self._flushed_at = time.monotonic()
+            try:
+                self._save()
+            except (OperationalError, InterfaceError) as error:
+                self._reconnect(error)
+
+    def succeed(self) -> None:
+        """The attempt is done. Raises LeaseLost."""
+        self.log.begin(0)
+        self._persist(lambda: self._close(lambda: attempts.succeed(self._claim, now=self._clock())))
+
+    def fail(self, step: Step, error: Mapping[str, Any]) -> None:
+        """The task failed, and with it the groups around it and the attempt. Raises LeaseLost."""
+        self._rows[step.position].error = dict(error)
+        self._move(step, TaskState.ERROR)
+        for group in step.path:
+            self._move(group, TaskState.GROUP_ERROR)
+        self._fail({**error, "task": step.full_name})
+
+    def cancel(self, reason: Mapping[str, Any]) -> None:
+        """The attempt was killed; whatever had not ended is canceled. Raises LeaseLost."""
+        for step in self._steps:
+            if self._rows[step.position].state not in (TaskState.SUCCESS, TaskState.ERROR):
+                self._move(step, TaskState.CANCELED)
+        self._fail(reason)
+
+    def _fail(self, reason: Mapping[str, Any]) -> None:
+        self.log.begin(0)
+        kept = dict(reason)
+        self._persist(lambda: self._close(lambda: attempts.fail(self._claim, reason=kept, now=self._clock())))
+
+    def _row(self, step: Step) -> TaskRun:
+        return TaskRun(
+            attempt_id=self._claim.attempt_id,
+            position=step.position,
+            parent=step.parent,
+            upstreams=list(step.upstreams),
+            full_name=step.full_name,
+            is_group=step.is_group,
+            config=step.config,
+            export_params=step.exports,
+            state=TaskState.BLOCKED,
+            updated_at=self._clock(),
+        )
+
+    def _earlier(self) -> dict[int, TaskRun]:
+        return {row.position: row for row in TaskRun.objects.filter(attempt=self._claim.attempt_id)}
+
+    def _written_bytes(self) -> int:
+        chunks = LogChunk.objects.filter(attempt=self._claim.attempt_id)
+        return chunks.aggregate(size=Sum(Length("text")))["size"] or 0
+
+    def _move(self, step: Step, state: TaskState) -> None:
+        row = self._rows[step.position]
+        row.state = state
+        row.updated_at = self._clock()
+        if state in (TaskState.RUNNING, TaskState.PLANNED):
+            row.started_at = row.updated_at
+        self._changed.add(step.position)
+
+    def _persist(self, write: Callable[[], None]) -> None:
+        """Repeat `write` while the database is away. Raises LeaseLost when the lease ends first."""
+        while True:
+            self._lease.check()
+            try:
+                write()
+            except (OperationalError, InterfaceError) as error:
+                self._reconnect(error)
+                time.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    def _save(self) -> None:
+        with transaction.atomic():
+            held = Attempt.objects.select_for_update(no_key=True).filter(
+                pk=self._claim.attempt_id, lease_token=self._claim.token, status__in=LEASED
+            )
+            status = held.values_list("status", flat=True).first()
+            if status is None:
+                raise LeaseLost
+            self._write()
+        self._all_written()
+        if status == AttemptStatus.CANCELING:
+            self._lease.cancel()
+
+    def _close(self, end: Callable[[], bool]) -> None:
+        with transaction.atomic():
+            if not end():
+                raise LeaseLost
+            self._write()
+        self._all_written()
+
+    def _write(self) -> None:
+        """Both inserts hold for the transaction that has just made sure of the lease."""
+        if self._changed:
+            TaskRun.objects.bulk_create(
+                [self._rows[position] for position in sorted(self._changed)],
+                update_conflicts=True,
+                unique_fields=["attempt", "position"],
+                update_fields=CHANGING,
+            )
+        if chunks := self.log.waiting():
+            LogChunk.objects.bulk_create(
+                LogChunk(attempt_id=self._claim.attempt_id, position=position, text=text, written_at=self._clock())
+                for position, text in chunks
+            )
+
+    def _all_written(self) -> None:
+        self._changed.clear()
+        self.log.written()
+
+    def _reconnect(self, error: Exception) -> None:
+        log.warning("database_away", attempt=self._claim.attempt_id, error=str(error))
+        connection.close()

@@ -1,0 +1,217 @@
+"""The leases that this process holds: renewed by one thread, enforced by another that needs no database.
+
+Whoever runs an attempt holds its lease. Once it is lost, because the database says so or has not answered for too
+long, its child is killed and nothing more may be written. A cancel ends the child, too: SIGTERM, then SIGKILL.
+Time is counted by a clock that goes on while the machine sleeps.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from scheduler import attempts
+from scheduler.attempts import Claim
+from scheduler.models import Attempt, AttemptStatus
+
+LOOK_SECONDS = 1.0
+TERMINATE_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseLost(Exception):  # noqa: N818 - named as the fact
+    """The attempt is no longer ours: throw away what it did."""
+
+
+class Canceled(Exception):  # noqa: N818 - named as the fact
+    """Somebody asked to kill the attempt."""
+
+
+class Killable(Protocol):
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def seconds() -> float:
+    """A clock for durations alone."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Lease:
+    """One held claim, and the child that runs under it. Safe to use from several threads."""
+
+    def __init__(self, claim: Claim, claimed_at: float) -> None:
+        self.claim = claim
+        self.renewed_at = claimed_at
+        self.held_since = claimed_at
+        self._lock = threading.Lock()
+        self._child: Killable | None = None
+        self._lost = False
+        self._cancel_at: float | None = None
+
+    @property
+    def canceled(self) -> bool:
+        return self._cancel_at is not None
+
+    def check(self) -> None:
+        """Raises LeaseLost."""
+        if self._lost:
+            raise LeaseLost
+
+    @contextmanager
+    def over(self, child: Killable) -> Iterator[None]:
+        """Kill `child` with the lease, as long as this lasts."""
+        with self._lock:
+            self._child = child
+            if self._lost:
+                child.kill()
+            elif self._cancel_at is not None:
+                child.terminate()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._child = None
+
+    def lose(self) -> None:
+        with self._lock:
+            self._lost = True
+            if self._child:
+                self._child.kill()
+
+    def cancel(self) -> None:
+        with self._lock:
+            if self._cancel_at is None:
+                self._cancel_at = seconds()
+                if self._child:
+                    self._child.terminate()
+
+    def enforce(self, now: float) -> None:
+        """What time alone decides: too long without a renewal, too long since the request to end."""
+        if now - self.renewed_at > settings.HINDCAST_LEASE_SECONDS - settings.HINDCAST_RENEW_SECONDS:
+            self.lose()
+        elif self._cancel_at is not None and now - self._cancel_at > TERMINATE_SECONDS:
+            with self._lock:
+                if self._child:
+                    self._child.kill()
+
+
+class Keeper:
+    """All leases of this process, and the threads that look after them while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._leases: dict[Claim, Lease] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    @contextmanager
+    def hold(self, claim: Claim, *, claimed_at: float) -> Iterator[Lease]:
+        """Renew the lease of `claim`, taken at `claimed_at` (by `seconds()`) or later, as long as this lasts."""
+        lease = Lease(claim, claimed_at)
+        with self._lock:
+            self._leases[claim] = lease
+            self._look_after()
+        try:
+            yield lease
+        finally:
+            with self._lock:
+                del self._leases[claim]
+
+    def kill_all(self) -> None:
+        """Give up every lease at once and kill what runs under it; others may claim them when they expire."""
+        for lease in tuple(self._leases.values()):
+            lease.lose()
+
+    def join(self) -> None:
+        """Wait until both threads have seen that nothing is held, and ended."""
+        for thread in tuple(self._threads.values()):
+            thread.join()
+
+    def _look_after(self) -> None:
+        for name, rounds in (("lease-keeper", self._keep), ("lease-guard", self._guard)):
+            if name not in self._threads:
+                self._threads[name] = threading.Thread(target=rounds, name=name, daemon=True)
+                self._threads[name].start()
+
+    def _keep(self) -> None:
+        """Rounds that ask the database. They may hang as long as it does."""
+        renew_at = seconds() + settings.HINDCAST_RENEW_SECONDS
+        try:
+            for leases in self._rounds():
+                if seconds() >= renew_at:
+                    renew_at = seconds() + settings.HINDCAST_RENEW_SECONDS
+                    _ask(renew, leases)
+                else:
+                    _ask(look, leases)
+        finally:
+            connection.close()
+
+    def _guard(self) -> None:
+        for leases in self._rounds():
+            for lease in leases:
+                lease.enforce(seconds())
+
+    def _rounds(self) -> Iterator[list[Lease]]:
+        """The leases every second; once there are none, this thread is forgotten and ends."""
+        try:
+            while True:
+                time.sleep(min(LOOK_SECONDS, settings.HINDCAST_RENEW_SECONDS))
+                with self._lock:
+                    leases = list(self._leases.values())
+                    if not leases:
+                        return
+                yield leases
+        finally:
+            with self._lock:
+                self._threads.pop(threading.current_thread().name, None)
+
+
+def renew(leases: list[Lease]) -> None:
+    """Prolong all of them in one statement; those missing in the answer are lost."""
+    asked_at = seconds()
+    answer = attempts.renew([lease.claim for lease in leases])
+    for lease in leases:
+        if lease.claim not in answer:
+            lease.lose()
+            continue
+        lease.renewed_at = asked_at
+        if answer[lease.claim] == AttemptStatus.CANCELING:
+            lease.cancel()
+
+
+def look(leases: list[Lease]) -> None:
+    """Between renewals: which are to be killed? Attempts that have only just begun are left alone."""
+    old = [lease for lease in leases if seconds() - lease.held_since > LOOK_SECONDS]
+    if old:
+        asked = Attempt.objects.filter(status=AttemptStatus.CANCELING, pk__in=[lease.claim.attempt_id for lease in old])
+        canceling = set(asked.values_list("pk", flat=True))
+        for lease in old:
+            if lease.claim.attempt_id in canceling:
+                lease.cancel()
+
+
+def _ask(question: Callable[[list[Lease]], None], leases: list[Lease]) -> None:
+    try:
+        question(leases)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("leases_not_renewed", error=str(error), attempts=len(leases))
+        connection.close()
+
+
+keeper = Keeper()
+
+
+def _forget_parent() -> None:
+    """A forked child holds no lease, and has none of its parent's threads."""
+    keeper.__init__()  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,155 @@
+"""The variables of a task: what the session and the attempt say, then the workflow's own. Computed when asked for.
+
+A name means, the first that has it: a built-in; a setting of the task; what `_export` or an earlier task's result
+says, the later in the workflow winning; a parameter of the attempt.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from scheduler.execution.plan import Step
+from scheduler.execution.template import TemplateError, render_all
+from scheduler.timetable import zone
+
+FORMS = ("time", "date", "date_compact", "local_time", "tz_offset", "unixtime")
+Neighbours = Callable[[], tuple[datetime | None, datetime | None] | None]
+
+
+@dataclass
+class BuiltIns:
+    """The built-in variables of an attempt, as Digdag has them. Times are shown in the workflow's zone.
+
+    `neighbours` gives the schedule's session times before and after this one; None without a schedule.
+    """
+
+    plain: dict[str, object]
+    timezone: str
+    session_time: datetime
+    last_executed_session_time: datetime | None
+    neighbours: Neighbours
+    _forms: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.plain or bool(self._family(name))
+
+    def __getitem__(self, name: str) -> object:
+        if name in self.plain:
+            return self.plain[name]
+        return self._family(name)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.plain
+        for family in ("session", "last_executed_session", "last_session", "next_session"):
+            yield from self._family(f"{family}_time")
+
+    def _family(self, name: str) -> Mapping[str, object]:
+        prefix, found, _ = name.partition("session_")
+        if not found or prefix not in ("", "last_", "next_", "last_executed_"):
+            return {}
+        if prefix not in self._forms:
+            self._compute(prefix)
+        return self._forms[prefix]
+
+    def _compute(self, prefix: str) -> None:
+        if prefix in ("last_", "next_"):
+            around = self.neighbours()
+            for name, instant in zip(("last_", "next_"), around or (None, None), strict=True):
+                self._forms[name] = forms(f"{name}session_", instant, self.timezone) if around else {}
+        else:
+            instant = self.session_time if prefix == "" else self.last_executed_session_time
+            self._forms[prefix] = forms(f"{prefix}session_", instant, self.timezone)
+
+
+class Variables(Mapping[str, object]):
+    """The variables that one task sees. Texts of `_export` and of the task's settings are templates themselves."""
+
+    def __init__(
+        self, *, step: Step, built_ins: BuiltIns, params: Mapping[str, Any], stored: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """`stored` is what earlier tasks gave back, by position."""
+        self._task_name = step.full_name
+        self._built_ins = built_ins
+        self._templates = [(group.position, group.exports) for group in (*step.path, step) if group.exports]
+        self._layers = _by_position(self._templates, stored, params, step)
+        self._open: set[str] = set()
+
+    def __getitem__(self, name: str) -> object:
+        if name == "task_name":
+            return self._task_name
+        if name in self._built_ins:
+            return self._built_ins[name]
+        for values, is_template in self._layers:
+            if name in values:
+                return self._rendered(name, values[name]) if is_template else values[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys(("task_name", *self._built_ins))
+        for values, _ in self._layers:
+            names.update(dict.fromkeys(values))
+        return iter(names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def exported(self) -> dict[str, object]:
+        """What `_export` gives this task, the innermost winning."""
+        return {name: self[name] for _, values in self._templates for name in values}
+
+    def _rendered(self, name: str, value: object) -> object:
+        if name in self._open:
+            raise TemplateError(f"The variable {name!r} is made of itself.", name)
+        self._open.add(name)
+        try:
+            return render_all(value, self.__getitem__)
+        finally:
+            self._open.discard(name)
+
+
+def forms(prefix: str, instant: datetime | None, timezone: str) -> dict[str, object]:
+    """An instant in every form that a workflow can ask for; all empty text for None."""
+    if instant is None:
+        return {f"{prefix}{form}": "" for form in FORMS}
+    try:
+        local = instant.astimezone(zone(timezone))
+    except OverflowError:  # the first and last day of the calendar have no local time everywhere
+        local = instant.astimezone(UTC)
+    date = local.date().isoformat()
+    return {
+        f"{prefix}time": local.isoformat(timespec="seconds"),
+        f"{prefix}date": date,
+        f"{prefix}date_compact": date.replace("-", ""),
+        f"{prefix}local_time": local.replace(tzinfo=None).isoformat(" ", "seconds"),
+        f"{prefix}tz_offset": local.strftime("%z"),
+        f"{prefix}unixtime": int(instant.timestamp()),
+    }
+
+
+def plain(
+    *, timezone: str, session_id: int, session_uuid: UUID, attempt_id: int, attempt_name: str, project_id: int
+) -> dict[str, object]:
+    """The built-in variables that are no times."""
+    return {
+        "timezone": timezone,
+        "session_uuid": str(session_uuid),
+        "session_id": session_id,
+        "attempt_id": attempt_id,
+        "retry_attempt_name": attempt_name,
+        "project_id": project_id,
+    }
+
+
+def _by_position(
+    templates: Sequence[tuple[int, Mapping[str, Any]]],
+    stored: Mapping[int, Mapping[str, Any]],
+    params: Mapping[str, Any],
+    step: Step,
+) -> list[tuple[Mapping[str, Any], bool]]:
+    """Layers of values, the first that has a name wins; True marks those whose texts are templates."""
+    layers = [(position, values, True) for position, values in templates]
+    layers += [(position, values, False) for position, values in stored.items()]
+    layers.sort(key=lambda layer: layer[0], reverse=True)
+    return [(step.settings, True), *((values, template) for _, values, template in layers), (params, False)]

@@ -1,0 +1,61 @@
+"""The folder in which an attempt works: made when a task needs it, with the project's files, removed at the end."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+
+from projects import archives
+from scheduler.attempts import Claim
+from scheduler.execution.operators.base import TaskFailed
+
+log = structlog.get_logger(__name__)
+
+
+class Workspace:
+    """Named by numbers alone: the attempt and the token, so that two deliveries never share one."""
+
+    def __init__(self, claim: Claim, archive: str) -> None:
+        self._folder = Path(settings.HINDCAST_WORK_DIR) / f"{claim.attempt_id}.{claim.token}"
+        self._archive = archive
+        self._made = False
+
+    def path(self) -> Path:
+        """The folder, made and filled at the first call. Raises TaskFailed."""
+        if not self._made:
+            self._made = True
+            try:
+                self._make()
+            except (OSError, archives.BadArchive, tarfile.TarError) as error:
+                raise TaskFailed(f"The project's files could not be unpacked: {error}") from error
+        return self._folder
+
+    def _make(self) -> None:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700)
+        if self._archive:
+            archives.extract(self._archive, self._folder)
+
+    def remove(self) -> None:
+        """Links in it are removed, never followed. What cannot be removed is logged."""
+        if not self._made:
+            return
+        try:
+            shutil.rmtree(self._folder)
+        except OSError:
+            _open_folders(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            log.warning("workspace_left", folder=self._folder.name)
+
+
+def _open_folders(folder: Path) -> None:
+    """Give ourselves back the folders that a task locked."""
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            inside = Path(parent, name)
+            if not inside.is_symlink():
+                inside.chmod(0o700)

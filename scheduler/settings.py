@@ -194,14 +194,15 @@ REST_FRAMEWORK = {
         "scheduler.api.authentication.BrowserSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "scheduler.api.schema.HindcastSchema",
+    "DEFAULT_PARSER_CLASSES": ["scheduler.api.wire.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["scheduler.api.wire.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "scheduler.api.wire.OneForm",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_PAGINATION_CLASS": None,
     "EXCEPTION_HANDLER": "scheduler.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "COMPACT_JSON": True,
-    "STRICT_JSON": True,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Hindcast",
@@ -211,8 +212,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"AttemptStatus": "scheduler.models.AttemptStatus.choices"},
-    "APPEND_COMPONENTS": {},
+    "ENUM_NAME_OVERRIDES": {
+        "AttemptStatus": "scheduler.models.AttemptStatus.choices",
+        "TaskState": "scheduler.models.TaskState.choices",
+    },
 }
 
 # --- Celery: carries doorbells, owns the worker processes -------------------------------------------------

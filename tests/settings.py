@@ -14,10 +14,11 @@ os.environ["BROKER_URL"] = os.environ.get("TEST_BROKER_URL", "")
 os.environ.setdefault("SECRET_KEY", "a key for tests alone, of no use to anybody anywhere, fifty letters")
 
 from scheduler.settings import *  # noqa: F403
-from scheduler.settings import DATABASES, STORAGES
+from scheduler.settings import DATABASES, STATIC_ROOT, STORAGES
 
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     # A file, not memory: other threads and processes look at it, too.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(VAR) / "test.sqlite3")}
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of one that is missing
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,41 @@
+"""Who is asking: an API key in `Authorization: TD1 <key>` (or `Bearer <key>`), or a browser session with CSRF."""
+
+import re
+from datetime import UTC, datetime
+
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from projects import apikeys
+from projects.models import ApiKey
+
+SCHEMES = {"td1", "bearer"}
+KEY = re.compile(r"[!-~]{1,200}")  # visible ASCII: nothing else was ever issued
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`request.user` is the key's owner, `request.auth` the key. A wrong key is refused, whatever the cookies say."""
+
+    def authenticate(self, request: Request) -> tuple[object, ApiKey] | None:
+        scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() not in SCHEMES:
+            return None
+        now = datetime.now(UTC)
+        key = apikeys.find(text, now=now) if KEY.fullmatch(text := text.strip()) else None
+        if key is None:
+            raise AuthenticationFailed("The API key is wrong, revoked or expired.")
+        apikeys.touch(key, now=now)
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'TD1 realm="hindcast"'
+
+
+class BrowserSessionAuthentication(SessionAuthentication):
+    """The login of the pages; unsafe methods need the CSRF token."""
+
+
+def key_of(request: Request) -> ApiKey | None:
+    """The key that the request came with; None for a browser session."""
+    return request.auth if isinstance(request.auth, ApiKey) else None

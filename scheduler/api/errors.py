@@ -1,0 +1,89 @@
+"""Refusals on the wire: `{"message": ..., "status": ...}`, with facts of their own. The unexpected stays a 500."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
+from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from scheduler.api import entries
+from scheduler.api.wire import BodyTooLarge
+from scheduler.backfill import BackfillConflict, ScheduleNotFound
+from scheduler.errors import InvalidInput
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseGone(exceptions.APIException):
+    status_code = 503
+    default_detail = "The database does not answer."
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """The answer to an expected failure; None lets it rise."""
+    refusal = translated(error)
+    if isinstance(refusal, BackfillConflict):
+        response = refused(refusal.message, 409, conflicts=entries.conflict_entries(refusal.plan))
+    elif isinstance(refusal, InvalidInput):
+        response = invalid({camel(name): texts for name, texts in refusal.errors.items()})
+    elif isinstance(refusal, exceptions.ValidationError):
+        response = invalid(by_field(refusal.detail))
+    elif isinstance(refusal, exceptions.APIException):
+        response = plain(refusal)
+    else:
+        return None
+    set_rollback()
+    return response
+
+
+def translated(error: Exception) -> Exception:
+    """Failures of Django and of the domain as those of REST framework that have a status."""
+    match error:
+        case Http404():
+            return exceptions.NotFound(*error.args)
+        case ScheduleNotFound():
+            return exceptions.NotFound(error.message)
+        case PermissionDenied():
+            return exceptions.PermissionDenied(*error.args)
+        case RequestDataTooBig():
+            return BodyTooLarge()
+        case SuspiciousOperation() | MultiPartParserError():
+            return exceptions.ParseError()
+        case OperationalError():
+            log.error("database_gone", exc_info=error)
+            return DatabaseGone()
+        case _:
+            return error
+
+
+def plain(refusal: exceptions.APIException) -> Response:
+    facts: dict[str, Any] = {"errors": {}} if refusal.status_code == 400 else {}
+    response = refused(str(refusal.detail), refusal.status_code, **facts)
+    if challenge := getattr(refusal, "auth_header", None):
+        response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def invalid(errors: dict[str, list[str]]) -> Response:
+    message = " ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items())
+    return refused(message, 400, errors=errors)
+
+
+def refused(message: str, status: int, **facts: Any) -> Response:
+    return Response({"message": message, "status": status, **facts}, status=status)
+
+
+def by_field(detail: Any) -> dict[str, list[str]]:
+    return {name: [str(text) for text in texts] for name, texts in detail.items()}
+
+
+def camel(name: str) -> str:
+    """`attempt_name` as the wire writes it: `attemptName`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

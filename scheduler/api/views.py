@@ -1,0 +1,174 @@
+"""DOOR: the REST API. Each view finds what the caller may see, makes one call, and shows what came of it."""
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
+
+from projects.models import Project
+from scheduler.api import entries, shapes
+from scheduler.api.authentication import key_of
+from scheduler.api.fields import LARGEST_PAGE
+from scheduler.api.permissions import BACKFILLING, READING
+from scheduler.api.requests import AttemptQuery, BackfillRequest, ListQuery
+from scheduler.api.schema import BACKFILL_EXAMPLES, documented
+from scheduler.backfill import backfill as run_backfill
+from scheduler.models import Attempt, Schedule, Session
+from scheduler.models.attempt import AttemptQuerySet
+from scheduler.models.schedule import ScheduleQuerySet
+from scheduler.models.session import SessionQuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+
+class ReadingViewSet(ViewSet):
+    permission_classes = READING
+    http_method_names = ["get", "head", "post"]
+    lookup_value_converter = "int"
+
+
+class ScheduleViewSet(ReadingViewSet):
+    @documented("getSchedules", shapes.ScheduleList, parameters=[ListQuery])
+    def list(self, request: Request) -> Response:
+        """Schedules by rising id."""
+        page = ListQuery.read(request)
+        rows = schedules(request).with_names().filter(pk__gt=page.get("last_id", 0)).order_by("pk")
+        return Response(entries.schedule_entries(rows[: size(page)]))
+
+    @documented("getSchedule", shapes.Schedule, refused=[404])
+    def retrieve(self, request: Request, pk: int) -> Response:
+        return Response(entries.schedule_entry(found(schedules(request).with_names(), pk, "schedule")))
+
+    @documented(
+        "backfillSchedule",
+        shapes.BackfillAnswer,
+        refused=[400, 404, 409, 413, 415],
+        request=BackfillRequest,
+        examples=BACKFILL_EXAMPLES,
+        summary="Re-schedule past sessions by count or duration",
+    )
+    @action(detail=True, methods=["post"], permission_classes=BACKFILLING)
+    def backfill(self, request: Request, pk: int) -> Response:
+        """Run past sessions again, one after the other: each gets a new attempt of the given name.
+
+        All of them are created, or none. A session that already has an attempt of that name, or one that is not
+        done, is a conflict, in a dry run, too. A dry run answers the same with ids `0`, and writes nothing.
+        """
+        found(schedules(request).only("pk"), pk, "schedule")
+        wanted = BackfillRequest.read(request)
+        now = datetime.now(UTC)
+        plan = run_backfill(schedule_id=pk, **wanted, now=now, requested_by=cast(User, request.user))
+        return Response(entries.plan_entry(plan, now=now))
+
+
+class SessionViewSet(ReadingViewSet):
+    @documented("getSessions", shapes.SessionList, parameters=[ListQuery])
+    def list(self, request: Request) -> Response:
+        """Sessions by falling id, each with its latest attempt."""
+        page = ListQuery.read(request)
+        rows = newest(sessions(request).with_names().with_latest_attempt(), page)
+        return Response(entries.session_entries(rows))
+
+    @documented("getSession", shapes.Session, refused=[404])
+    def retrieve(self, request: Request, pk: int) -> Response:
+        rows = sessions(request).with_names().with_latest_attempt()
+        return Response(entries.session_entry(found(rows, pk, "session")))
+
+    @documented("getSessionAttempts", shapes.AttemptList, refused=[404], parameters=[ListQuery])
+    @action(detail=True)
+    def attempts(self, request: Request, pk: int) -> Response:
+        """Attempts of one session, the newest first."""
+        page = ListQuery.read(request)
+        found(sessions(request).only("pk"), pk, "session")
+        rows = newest(Attempt.objects.filter(session=pk).with_names(), page)
+        return Response(entries.attempt_entries(rows))
+
+
+class AttemptViewSet(ReadingViewSet):
+    @documented("getAttempts", shapes.AttemptList, refused=[404], parameters=[AttemptQuery])
+    def list(self, request: Request) -> Response:
+        """Attempts by falling id: the latest of each session, or all with `include_retried`."""
+        query = AttemptQuery.read(request)
+        rows = attempts(request).with_names()
+        if not query.get("include_retried", False):
+            rows = rows.filter(is_latest=True)
+        if "project" in query:
+            rows = rows.filter(session__workflow__project=project_named(request, query["project"]))
+        if "workflow" in query:
+            rows = rows.filter(session__workflow__name=query["workflow"])
+        return Response(entries.attempt_entries(newest(rows, query)))
+
+    @documented("getAttempt", shapes.Attempt, refused=[404])
+    def retrieve(self, request: Request, pk: int) -> Response:
+        return Response(entries.named_attempt_entry(found(attempts(request).with_names(), pk, "attempt")))
+
+    @documented("getAttemptRetries", shapes.AttemptList, refused=[404])
+    @action(detail=True)
+    def retries(self, request: Request, pk: int) -> Response:
+        """All attempts of the same session, by index."""
+        attempt = found(attempts(request).only("session"), pk, "attempt")
+        rows = Attempt.objects.filter(session=attempt.session_id).with_names().order_by("index")
+        return Response(entries.attempt_entries(rows))
+
+    @documented("getAttemptTasks", shapes.TaskList, refused=[404])
+    @action(detail=True)
+    def tasks(self, request: Request, pk: int) -> Response:
+        """The steps of the attempt, in the order of the definition."""
+        attempt = found(attempts(request), pk, "attempt")
+        return Response(entries.task_entries(attempt, list(attempt.tasks.order_by("position"))))
+
+
+class NothingHere(APIView):
+    """Every other path below /api/."""
+
+    permission_classes = [IsAuthenticated]
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound("There is nothing at this address.")
+
+
+def schedules(request: Request) -> ScheduleQuerySet:
+    return Schedule.objects.visible_to(request.user, key_of(request))
+
+
+def sessions(request: Request) -> SessionQuerySet:
+    return Session.objects.visible_to(request.user, key_of(request))
+
+
+def attempts(request: Request) -> AttemptQuerySet:
+    return Attempt.objects.visible_to(request.user, key_of(request))
+
+
+def found(rows: QuerySet[Row], pk: int, what: str) -> Row:
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise NotFound(f"There is no {what} {pk}.")
+    return row
+
+
+def project_named(request: Request, name: str) -> Project:
+    project = Project.objects.visible_to(request.user, key_of(request)).filter(name=name).first()
+    if project is None:
+        raise NotFound(f"There is no project {name!r}.")
+    return project
+
+
+def newest(rows: QuerySet[Row], page: dict[str, Any]) -> QuerySet[Row]:
+    """One page of rows by falling id."""
+    if "last_id" in page:
+        rows = rows.filter(pk__lt=page["last_id"])
+    return rows.order_by("-pk")[: size(page)]
+
+
+def size(page: dict[str, Any]) -> int:
+    return int(page.get("page_size", LARGEST_PAGE))

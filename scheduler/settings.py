@@ -55,6 +55,7 @@ DEBUG = env_flag("DEBUG")
 SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "scheduler.web.errors.csrf_failed"
 HTTPS = env_flag("HTTPS")
 
 INSTALLED_APPS = [

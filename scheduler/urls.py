@@ -8,5 +8,7 @@ urlpatterns = [
     path("api/", include("scheduler.api.urls")),
     path("", include("scheduler.web.urls")),
 ]
+handler400 = "scheduler.web.errors.bad_request"
+handler403 = "scheduler.web.errors.not_allowed"
 handler404 = "scheduler.web.errors.not_found"
 handler500 = "scheduler.web.errors.server_error"

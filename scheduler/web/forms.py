@@ -120,7 +120,8 @@ class BackfillForm(forms.Form):
             "from_time": wall_text(yesterday),
             **(kwargs.pop("initial", None) or {}),
         }
-        super().__init__(*args, initial=initial, **kwargs)
+        kwargs["initial"] = initial
+        super().__init__(*args, **kwargs)
         self.fields["from_time"] = LocalTimeField(
             where=where,
             zone_name=schedule.timezone,

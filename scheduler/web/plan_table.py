@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 from scheduler.backfill import Plan, PlannedAttempt
 from scheduler.timetable import Timetable
+from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.times import local_text, utc_text, zone_or_utc
 
 SHOWN = 200
@@ -29,6 +30,11 @@ class PlanRow:
     """The status that stands there now, as on the wire; empty where there is none."""
     attempt_id: int | None
     """The attempt that stands there now: the one in the way, else the latest."""
+
+    @property
+    def drawn(self) -> State | None:
+        """The state that stands there now, to be drawn on a page."""
+        return ATTEMPT_STATES.get(self.state)
 
     @property
     def is_conflict(self) -> bool:

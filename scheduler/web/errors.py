@@ -1,0 +1,62 @@
+"""What people see when something is not there, not allowed, or broken. Under /api/ the answer stays JSON."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import requires_csrf_token
+
+from scheduler.web.frame import Page
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(
+        request,
+        404,
+        "Not found",
+        "There is nothing at this address, or it belongs to a project that you may not see.",
+        "Look for it by name in the list of schedules.",
+    )
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(
+        request,
+        400,
+        "Not understood",
+        "The request has a form that cannot be read. Nothing was changed.",
+        "Go back and try it again from the page.",
+    )
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    text = str(exception) or "This needs a permission that you do not have."
+    return _problem(request, 403, "Not allowed", f"{text} Nothing was changed.", "An administrator can give it to you.")
+
+
+@requires_csrf_token
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _problem(
+        request,
+        403,
+        "This form is too old",
+        "It was opened before you signed in or out, or the browser sends no cookies. Nothing was changed.",
+        "Go back, reload the page and send it again.",
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Rendered without the request: whatever broke, the session and the database may be what is broken."""
+    text = "Something went wrong on our side. What was saved before is kept; what you just sent may not be."
+    if request.path.startswith("/api/"):
+        return JsonResponse({"message": text, "status": 500}, status=500)
+    return HttpResponse(render_to_string("hindcast/server_error.html", {"text": text}), status=500)
+
+
+def _problem(request: HttpRequest, status: int, title: str, text: str, advice: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse({"message": text, "status": status}, status=status)
+    facts = {"page": Page(title=title), "text": text, "advice": advice}
+    return render(request, "hindcast/problem.html", facts, status=status)

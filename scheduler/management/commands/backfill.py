@@ -1,0 +1,90 @@
+"""DOOR: a backfill from the command line. Exit status: 0 done, 1 refused, 2 wrong usage, 3 conflicts."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.forms import ValidationError
+
+from scheduler.backfill import BackfillConflict, ScheduleNotFound, backfill
+from scheduler.errors import InvalidInput
+from scheduler.models import Schedule
+from scheduler.web.forms import read_time
+from scheduler.web.plan_table import HEADINGS, PlanTable, plan_table
+from scheduler.web.times import zone_or_utc
+
+CONFLICT = 3
+OPTIONS = {"attempt_name": "--name", "from_time": "--from", "count": "--count"}
+
+
+class Command(BaseCommand):
+    help = "Run past sessions of a schedule again, one after the other. Exit status: 0 done, 1 refused, 3 conflicts."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("schedule_id", type=int, metavar="SCHEDULE_ID")
+        parser.add_argument(
+            "--from",
+            dest="from_time",
+            required=True,
+            metavar="TIME",
+            help="runs due then or later: local in the schedule's zone (2026-11-23 00:00), or with an offset",
+        )
+        parser.add_argument("--count", type=int, help="how many sessions; all up to the next one when left out")
+        parser.add_argument("--name", help="of the attempts; made from the time when left out")
+        parser.add_argument("--dry-run", action="store_true", help="print what would run, and run nothing")
+
+    def handle(self, *args: Any, schedule_id: int, from_time: str, dry_run: bool, **options: Any) -> None:
+        now = datetime.now(UTC)
+        try:
+            plan = backfill(
+                schedule_id=schedule_id,
+                attempt_name=f"backfill-{now:%Y-%m-%dT%H%M%SZ}" if options["name"] is None else options["name"],
+                from_time=time_in_zone_of(schedule_id, from_time),
+                count=options["count"],
+                dry_run=dry_run,
+                now=now,
+            )
+        except ScheduleNotFound as error:
+            raise CommandError(error.message) from None
+        except InvalidInput as error:
+            raise CommandError(refusal(error)) from None
+        except BackfillConflict as error:
+            self.stderr.write(text_of(plan_table(error.plan, limit=None)))
+            raise CommandError(f"{error.message} Nothing was run.", returncode=CONFLICT) from None
+        table = plan_table(plan, limit=None)
+        self.stdout.write(text_of(table))
+        self.stdout.write(summary(table, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))
+
+
+def time_in_zone_of(schedule_id: int, text: str) -> datetime:
+    """`text` as an instant; without an offset it is local in the schedule's zone. Raises CommandError."""
+    timezone = Schedule.objects.filter(pk=schedule_id).values_list("timezone", flat=True).first()
+    if timezone is None:
+        raise CommandError(f"There is no schedule {schedule_id}.")
+    try:
+        return read_time(text, zone_or_utc(timezone), timezone)
+    except ValidationError as error:
+        raise CommandError(f"--from: {' '.join(error.messages)}") from None
+
+
+def refusal(error: InvalidInput) -> str:
+    return "\n".join(
+        f"{OPTIONS.get(name, name)}: {sentence}" for name, sentences in error.errors.items() for sentence in sentences
+    )
+
+
+def text_of(table: PlanTable) -> str:
+    """The plan in columns."""
+    rows = [HEADINGS, *(row.cells for row in table.rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def summary(table: PlanTable, backfill_id: int | None, name: str) -> str:
+    if not table.sessions:
+        return table.for_people
+    if backfill_id is None:
+        return f"{table.for_people}. {table.counts}. Nothing was run: this is a dry run."
+    return f"{table.for_people}. {table.counts}. Backfill {backfill_id}, named {name}, runs them one after the other."

@@ -1,0 +1,93 @@
+"""The three processes of one machine: web (gunicorn), worker and beat (Celery)."""
+
+import gc
+import logging
+import socket
+from importlib import import_module
+
+from celery.apps.beat import Beat
+from celery.apps.worker import Worker
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from scheduler.celery import app
+from scheduler.models import Lane
+
+WEB_THREADS = 8
+WORKER_SLOTS = 4
+QUEUES = [*Lane.values, settings.CELERY_TASK_DEFAULT_QUEUE]
+
+
+class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's words through Django's LOGGING."""
+
+    def setup(self, cfg: object) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+
+
+class Site(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn on a socket that is open already: one process, several threads."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        chosen = {
+            "bind": f"fd://{self.listener.detach()}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": WEB_THREADS,
+            "preload_app": True,
+            "logger_class": QuietLogger,
+            "graceful_timeout": 4,
+            "timeout": 60,
+            "keepalive": 5,
+            "control_socket_disable": True,
+            "pre_fork": freeze,
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIHandler:
+        import_module(settings.ROOT_URLCONF)  # before the fork, for the memory, and before the first request
+        return WSGIHandler()
+
+
+def freeze(server: object, worker: object) -> None:
+    """gunicorn counts the arguments of its hooks."""
+    gc.collect()
+    gc.freeze()
+
+
+def web(listener: socket.socket) -> None:
+    """Serve the site on `listener`."""
+    Site(listener).run()
+
+
+def worker() -> None:
+    """Run attempts of every lane, and the users' own tasks of the default queue."""
+    program = Worker(
+        app=app,
+        hostname="worker@%h",
+        pool="threads",
+        concurrency=WORKER_SLOTS,
+        queues=QUEUES,
+        loglevel=settings.LOG_LEVEL,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    program.start()
+    raise SystemExit(program.exitcode)
+
+
+def beat() -> None:
+    """Start the sessions that are due, every second."""
+    Beat(app=app, loglevel=settings.LOG_LEVEL, quiet=True).run()

@@ -16,6 +16,8 @@ from scheduler.celery import app
 from scheduler.models import Attempt, Lane
 
 DRAIN_TASK = "scheduler.drain"
+# A connection that lay idle may have been cut: one new one is tried, at once.
+ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +39,10 @@ def send(lane: Lane, bells: int) -> None:
                     queue=lane.value,
                     headers={DOORBELL_HEADER: True},
                     producer=producer,
-                    retry=False,
+                    retry_policy=ONCE_MORE,
                     ignore_result=True,
                 )
-    except (OperationalError, OSError) as error:
+    except broker_errors() as error:
         log.warning("doorbell_not_sent", lane=lane.value, error=str(error))
 
 
@@ -60,6 +62,12 @@ def doorbells(lane: Lane) -> int:
         with app.connection_for_read() as connection:
             queue = app.amqp.queues[lane.value](connection.default_channel)
             return int(queue.queue_declare().message_count)
-    except (OperationalError, OSError) as error:
+    except broker_errors() as error:
         log.warning("broker_out_of_reach", lane=lane.value, error=str(error))
         return 0
+
+
+def broker_errors() -> tuple[type[Exception], ...]:
+    """What the configured broker raises when it cannot be reached or refuses."""
+    connection = app.connection_for_write()
+    return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)

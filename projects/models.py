@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
-
-if TYPE_CHECKING:
-    from django.db.models.manager import RelatedManager
 
 NAME_LENGTH = 255
 
@@ -51,10 +48,6 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ProjectQuerySet.as_manager()
-
-    if TYPE_CHECKING:
-        revisions: RelatedManager[Revision]
-        workflows: RelatedManager[Workflow]
 
     class Meta:
         constraints = [

@@ -2,11 +2,12 @@
 
 from scheduler.celery import app
 from scheduler.dispatch import DRAIN_TASK
+from scheduler.execution import worker  # noqa: F401 - connects the signals of the worker
 from scheduler.execution.drain import drain as drain_lane
 from scheduler.models import Lane
 
 
-@app.task(name=DRAIN_TASK, expires=None, acks_late=False)  # type: ignore[misc] # Celery has no types
+@app.task(name=DRAIN_TASK, expires=None, acks_late=False)  # type: ignore[untyped-decorator] # Celery has no types
 def drain(lane: str) -> None:
     """Claim and run released attempts of `lane`. A malformed lane is refused and logged by Celery; nothing runs."""
     drain_lane(Lane(lane))

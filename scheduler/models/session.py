@@ -35,8 +35,6 @@ class Session(models.Model):
 
     objects = SessionQuerySet.as_manager()
 
-    latest_attempts: list[Attempt]
-
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["workflow", "session_time"], name="session_unique_per_slot"),

@@ -11,6 +11,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@signals.setup_logging.connect  # type: ignore[misc] # Celery has no types
+@signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types
 def keep_logging(**_: object) -> None:
     """Django's LOGGING holds in workers and in the beat, too: a receiver, whatever it does, keeps Celery's own away."""

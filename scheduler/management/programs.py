@@ -2,11 +2,16 @@
 
 import gc
 import logging
+import os
 import socket
+import warnings
 from importlib import import_module
 
+import structlog
 from celery.apps.beat import Beat
 from celery.apps.worker import Worker
+from celery.platforms import SecurityWarning
+from celery.utils.nodenames import default_nodename, host_format
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from gunicorn.app.base import BaseApplication
@@ -14,6 +19,8 @@ from gunicorn.glogging import Logger
 
 from scheduler.celery import app
 from scheduler.models import Lane
+
+log = structlog.get_logger(__name__)
 
 WEB_THREADS = 8
 WORKER_SLOTS = 4
@@ -55,7 +62,6 @@ class Site(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> WSGIHandler:
-        import_module(settings.ROOT_URLCONF)  # before the fork, for the memory, and before the first request
         return WSGIHandler()
 
 
@@ -65,6 +71,15 @@ def freeze(server: object, worker: object) -> None:
     gc.freeze()
 
 
+def load() -> None:
+    """Import what the programs run on, before they are forked: once for all of them."""
+    # Celery would check the project here, and in each program again. It is for the caller to have done that.
+    os.environ["CELERY_SKIP_CHECKS"] = "1"
+    app.loader.import_default_modules()
+    app.finalize()
+    import_module(settings.ROOT_URLCONF)
+
+
 def web(listener: socket.socket) -> None:
     """Serve the site on `listener`."""
     Site(listener).run()
@@ -72,9 +87,12 @@ def web(listener: socket.socket) -> None:
 
 def worker() -> None:
     """Run attempts of every lane, and the users' own tasks of the default queue."""
+    if os.geteuid() == 0:
+        warnings.simplefilter("ignore", SecurityWarning)  # eight lines, where one will do
+        log.warning("running_as_root", so="the commands of every workflow run as root, too")
     program = Worker(
         app=app,
-        hostname="worker@%h",
+        hostname=host_format(default_nodename("worker@%h")),
         pool="threads",
         concurrency=WORKER_SLOTS,
         queues=QUEUES,

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         address = (ANY_ADDRESS.get(host, host), listener.getsockname()[1])
         if code := exit_code_of(partial(self.get_ready, demo=demo)):
             sys.exit(code)
+        programs.load()
         supervisor = Supervisor(
             [
                 Program("web", partial(programs.web, listener)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,21 @@ from scheduler.web.frame import BACKFILL, Page, signed_in
 from scheduler.web.paging import time_of
 from scheduler.web.plan_table import PlanTable, plan_table, sessions_text
 from scheduler.web.times import local_text, zone_or_utc
+
+
+@dataclass(frozen=True)
+class Hidden:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The button that runs a plan: its words, and what it sends."""
+
+    text: str
+    name: str
+    values: list[Hidden]
 
 
 class PlanChanged(Exception):  # noqa: N818 - named as the fact
@@ -95,8 +111,7 @@ def _run(request: HttpRequest, schedule: Schedule, form: BackfillForm) -> Plan:
 def _conflict_text(plan: Plan) -> str:
     name, conflicts = plan.request.attempt_name, len(plan.conflicts)
     named = sum(item.conflict is not None and item.conflict.name == name for item in plan.conflicts)
-    verb = "cannot run as asked"
-    text = f"{conflicts:,} of {sessions_text(len(plan.planned))} {verb}. Nothing was started."
+    text = f"{conflicts:,} of {sessions_text(len(plan.planned))} cannot run as asked."
     if named == conflicts:
         return f"{text} They have an attempt of this name: choose another name to run them again."
     return f"{text} Wait until the attempts that are not done have ended, or start from another time."
@@ -117,18 +132,20 @@ def _page(
         "form": form,
         "plan": table,
         "refusal": refusal,
-        "confirm": _confirm_text(form, table),
+        "confirm": _confirm(form, table),
         "existing": _existing(request, schedule, plan) if plan and refusal and plan.conflicts else None,
         "schedule_href": reverse("schedule", args=[schedule.pk]),
     }
     return render(request, "hindcast/backfill_form.html", facts)
 
 
-def _confirm_text(form: BackfillForm, table: PlanTable | None) -> str:
-    """The words on the button that runs the plan; empty where there is nothing that it could run."""
+def _confirm(form: BackfillForm, table: PlanTable | None) -> Confirm | None:
+    """None where there is nothing that could be run."""
     if table is None or table.conflicts or not table.sessions or form.cleaned_data.get("dry_run"):
-        return ""
-    return f"Run {sessions_text(table.sessions)}"
+        return None
+    kept = [Hidden(name, str(form[name].value() or "")) for name in ("from_time", "count", "attempt_name")]
+    values = [*kept, Hidden("plan", table.fingerprint)]
+    return Confirm(f"Run {sessions_text(table.sessions)}", form.cleaned_data["attempt_name"], values)
 
 
 def _existing(request: HttpRequest, schedule: Schedule, plan: Plan) -> dict[str, str] | None:

@@ -20,7 +20,7 @@ from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import Link, Page, signed_in
 from scheduler.web.paging import KeyPage, key_of, key_page
 from scheduler.web.rows import AttemptRow, attempt_row, length_of, reason_text, state_of
-from scheduler.web.states import ATTEMPT_STATES, COUNT_ORDER, State
+from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.strips import Mark
 from scheduler.web.times import Moment, local_text, moment, rough, zone_or_utc
 
@@ -28,6 +28,7 @@ PAGE_SIZE = 25
 GRID_SIZE = 200
 FAILURES_SHOWN = 10
 BAR_WIDTH = 1000
+BAR_ORDER = ("success", "error", "killed", "canceling", "running", "queued")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def progress(counts: Mapping[str, int], *, eta: str = "") -> Progress:
 
 def _segments(counts: Mapping[str, int], total: int) -> list[Segment]:
     segments, seen = [], 0
-    for look in reversed(COUNT_ORDER):
+    for look in BAR_ORDER:
         count = counts.get(look, 0)
         if count:
             start, end = BAR_WIDTH * seen // total, BAR_WIDTH * (seen + count) // total

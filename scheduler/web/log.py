@@ -85,17 +85,20 @@ def _last_pieces(attempt_id: int) -> list[Piece]:
 
 def _next_pieces(attempt_id: int, chunk: int, offset: int) -> tuple[list[Piece], bool]:
     """Up to CHARACTERS of text, and whether there is more."""
-    rows = LogChunk.objects.filter(attempt=attempt_id, pk__gte=chunk).order_by("pk").values_list("pk", "text")
+    rows = LogChunk.objects.filter(attempt=attempt_id).order_by("pk").values_list("pk", "text")
     pieces: list[Piece] = []
     room = CHARACTERS
-    for pk, text in rows[:BATCH]:
-        start = offset if pk == chunk else 0
-        piece = Piece(pk, start, text[start : start + room])
-        pieces.append(piece)
-        room -= len(piece.text)
-        if start + len(piece.text) < len(text):
-            return pieces, True
-    return pieces, len(pieces) == BATCH
+    batch = list(rows.filter(pk__gte=chunk)[:BATCH])
+    while batch:
+        for pk, text in batch:
+            start = offset if pk == chunk else 0
+            piece = Piece(pk, start, text[start : start + room])
+            pieces.append(piece)
+            room -= len(piece.text)
+            if start + len(piece.text) < len(text):
+                return pieces, True
+        batch = list(rows.filter(pk__gt=batch[-1][0])[:BATCH])
+    return pieces, False
 
 
 def _start_of_tail(text: str) -> int:

@@ -94,7 +94,7 @@ class PlanTable:
         """What is left out of `rows`, as a sentence; empty when nothing is."""
         if not self.not_shown:
             return ""
-        text = f"{sessions_text(self.not_shown)} more not shown"
+        text = f"{self.not_shown:,} more not shown"
         if self.conflicts_not_shown:
             text += f", {self.conflicts_not_shown:,} of them conflicts"
         return f"{text}."

@@ -28,6 +28,7 @@ class AttemptRow:
     schedule_href: str
     session_time: Moment | None
     created: Moment | None
+    finished: Moment | None
     length: str
     reason: str
 
@@ -48,6 +49,7 @@ def attempt_row(attempt: Attempt, now: datetime, *, schedule: Schedule | None = 
         schedule_href=reverse("schedule", args=[schedule.pk]) if schedule else "",
         session_time=moment(session.session_time, where, now),
         created=moment(attempt.created_at, where, now),
+        finished=moment(attempt.finished_at, where, now),
         length=length_of(attempt, now),
         reason=reason_text(attempt)[:REASON_LENGTH],
     )

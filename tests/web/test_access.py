@@ -1,0 +1,119 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from scheduler.backfill import backfill
+from scheduler.models import Attempt, Schedule
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def addresses(schedule: Schedule, make_attempt: Callable[..., Attempt]) -> list[str]:
+    """Every page about one schedule."""
+    attempt = make_attempt(schedule)
+    plan = backfill(schedule_id=schedule.pk, attempt_name="fix", from_time=NOW, dry_run=False, now=NOW)
+    assert plan.backfill
+    return [
+        f"/schedules/{schedule.pk}",
+        f"/schedules/{schedule.pk}/backfill",
+        f"/sessions/{attempt.session_id}",
+        f"/attempts/{attempt.pk}",
+        f"/attempts/{attempt.pk}/live",
+        f"/attempts/{attempt.pk}/log",
+        f"/attempts/{attempt.pk}/log.txt",
+        f"/backfills/{plan.backfill.pk}",
+        f"/backfills/{plan.backfill.pk}/progress",
+    ]
+
+
+def test_every_page_opens_for_who_may_see_it(page: Client, addresses: list[str]) -> None:
+    answers = {address: page.get(address).status_code for address in [*addresses, "/", "/backfills", "/attempts"]}
+
+    assert set(answers.values()) == {200}, answers
+
+
+def test_every_page_asks_to_sign_in_and_comes_back(client: Client, addresses: list[str]) -> None:
+    for address in [*addresses, "/", "/backfills", "/attempts"]:
+        answer = client.get(address)
+
+        assert answer.status_code == 302
+        assert answer["Location"] == f"/login?next={address}"
+
+
+def test_a_project_of_a_group_is_not_there_for_others(page: Client, schedule: Schedule, addresses: list[str]) -> None:
+    schedule.workflow.project.groups.add(Group.objects.create(name="finance"))
+
+    answers = {address: page.get(address).status_code for address in addresses}
+    lists = "".join(page.get(address).content.decode() for address in ("/", "/attempts", "/backfills"))
+
+    assert set(answers.values()) == {404}, answers
+    assert schedule.workflow.name not in lists
+
+
+def test_a_project_of_a_group_is_there_for_its_members(
+    page: Client, operator: User, schedule: Schedule, addresses: list[str]
+) -> None:
+    group = Group.objects.create(name="finance")
+    schedule.workflow.project.groups.add(group)
+    operator.groups.add(group)
+
+    assert {page.get(address).status_code for address in addresses} == {200}
+
+
+@pytest.mark.parametrize(
+    "address", ["/schedules/0", "/attempts/99999999", f"/sessions/{'9' * 30}", f"/backfills/{'9' * 5000}"]
+)
+def test_ids_that_are_not_there_are_not_found(page: Client, address: str) -> None:
+    assert page.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=x", f"after={'9' * 40}", "before=%00", "before=-1", "status=nope", "q=%00", "schedule=0", "before=2026"],
+)
+@pytest.mark.parametrize("address", ["/", "/attempts", "/backfills"])
+def test_odd_parameters_of_lists_do_no_harm(page: Client, schedule: Schedule, address: str, query: str) -> None:
+    assert page.get(f"{address}?{query}").status_code == 200
+
+
+def test_a_fragment_asked_for_after_the_login_ended_reloads_its_page(client: Client, addresses: list[str]) -> None:
+    answer = client.get(addresses[4], headers={"HX-Request": "true"})
+
+    assert answer["HX-Refresh"] == "true"
+
+
+def test_signing_in_leads_back_to_the_page(client: Client, make_user: Callable[..., User]) -> None:
+    make_user("ann")
+
+    answer = client.post("/login", {"username": "ann", "password": "correct horse", "next": "/attempts"})
+
+    assert answer["Location"] == "/attempts"
+
+
+def test_signing_in_never_leads_to_another_site(client: Client, make_user: Callable[..., User]) -> None:
+    make_user("ann")
+
+    answer = client.post("/login", {"username": "ann", "password": "correct horse", "next": "https://elsewhere.test/"})
+
+    assert answer["Location"] == "/"
+
+
+def test_a_wrong_password_is_said_and_the_name_is_kept(client: Client, make_user: Callable[..., User]) -> None:
+    make_user("ann")
+
+    answer = client.post("/login", {"username": "ann", "password": "wrong"})
+
+    assert b"correct username and password" in answer.content
+    assert b'value="ann"' in answer.content
+
+
+def test_signing_out_takes_a_post(page: Client) -> None:
+    assert page.get("/logout").status_code == 405
+
+    page.post("/logout")
+
+    assert page.get("/").status_code == 302

@@ -1,0 +1,242 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from scheduler.models import Attempt, AttemptStatus, Schedule, Session
+from scheduler.timetable import Kind
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+Queries = Callable[[int], AbstractContextManager[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _at_noon() -> Any:
+    with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
+        yield
+
+
+def test_an_empty_list_names_the_command_that_fills_it(page: Client) -> None:
+    assert "python manage.py demo" in page.get("/").content.decode()
+
+
+def test_the_list_shows_timetable_next_run_and_last_sessions(
+    page: Client, make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt]
+) -> None:
+    schedule = make_schedule("07:00:00", kind=Kind.DAILY, timezone="Asia/Tokyo", name="revenue")
+    make_attempt(schedule, datetime(2026, 3, 1, 15, 0, tzinfo=UTC))
+
+    html = page.get("/").content.decode()
+
+    assert "daily at 07:00 Asia/Tokyo" in html
+    assert "2026-03-03 07:00 +09:00" in html
+    assert "in 10 h" in html
+    assert 'aria-label="Last session: 1 success"' in html
+
+
+def test_failures_that_still_stand_come_first(
+    page: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    failed = make_attempt(schedule, NOW, status=AttemptStatus.ERROR, reason={"message": "disk full", "task": "+load"})
+
+    html = page.get("/").content.decode()
+
+    assert html.index(f"/attempts/{failed.pk}") < html.index("<table")
+    assert "+load: disk full" in html
+
+
+def test_a_failure_that_a_later_attempt_mended_is_not_a_problem_any_more(
+    page: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    make_attempt(schedule, NOW, status=AttemptStatus.ERROR, reason={"message": "disk full"})
+    make_attempt(schedule, NOW, name="fix")
+
+    assert "disk full" not in page.get("/").content.decode()
+
+
+def test_a_schedule_that_the_ticker_cannot_run_says_why(page: Client, make_schedule: Callable[..., Schedule]) -> None:
+    make_schedule(error="Unknown time zone 'Mars'.", failures=3)
+
+    html = page.get("/").content.decode()
+
+    assert "Cannot run" in html
+    assert "Unknown time zone &#x27;Mars&#x27;." in html
+
+
+def test_a_row_that_holds_no_timetable_does_not_break_its_pages(
+    page: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    make_attempt(schedule)
+    Schedule.objects.update(expression="not a cron", timezone="Mars/Olympus")
+
+    for address in ("/", f"/schedules/{schedule.pk}", f"/schedules/{schedule.pk}/backfill"):
+        assert page.get(address).status_code == 200
+    answer = page.post(
+        f"/schedules/{schedule.pk}/backfill", {"from_time": "2026-03-02", "attempt_name": "x", "action": "preview"}
+    )
+    assert answer.status_code == 200
+    assert 'role="alert"' in answer.content.decode()
+
+
+def test_search_finds_by_workflow_and_by_project(page: Client, make_schedule: Callable[..., Schedule]) -> None:
+    make_schedule(name="revenue", project="finance")
+    make_schedule(name="contacts", project="crm")
+
+    by_workflow, by_project = page.get("/?q=REV").content.decode(), page.get("/?q=crm").content.decode()
+
+    assert "revenue" in by_workflow
+    assert "contacts" not in by_workflow
+    assert "contacts" in by_project
+    assert "revenue" not in by_project
+
+
+def test_the_list_is_paged_by_name_and_misses_nobody(page: Client, make_schedule: Callable[..., Schedule]) -> None:
+    names = [f"w{number:03}" for number in range(120)]
+    for name in reversed(names):
+        make_schedule(name=name)
+
+    seen: list[str] = []
+    address = "/"
+    while address:
+        listed = page.get(address).context["list"]
+        seen += [row.name for row in listed.rows]
+        address = f"/{listed.next_href}" if listed.next_href else ""
+
+    assert seen == names
+
+
+def test_the_list_takes_the_same_queries_for_one_schedule_and_for_fifty(
+    page: Client,
+    make_schedule: Callable[..., Schedule],
+    make_past: Callable[..., list[Attempt]],
+    django_assert_num_queries: Queries,
+) -> None:
+    for number in range(3):
+        make_past(make_schedule(name=f"w{number}"), 3, status=AttemptStatus.ERROR)
+    with django_assert_num_queries(7):
+        page.get("/")
+
+    for number in range(3, 60):
+        make_schedule(name=f"w{number}")
+    make_past(Schedule.objects.get(workflow__name="w17"), 40)
+
+    with django_assert_num_queries(7):
+        page.get("/")
+
+
+def test_a_list_of_fifty_with_full_strips_stays_light(
+    page: Client, make_schedule: Callable[..., Schedule], make_past: Callable[..., list[Attempt]]
+) -> None:
+    for number in range(50):
+        make_past(make_schedule(name=f"w{number}"), 1)
+    workflows = Schedule.objects.values_list("workflow", "definition")
+    sessions = Session.objects.bulk_create(
+        Session(workflow_id=workflow, session_time=NOW - timedelta(hours=hours), created_at=NOW)
+        for workflow, _ in workflows
+        for hours in range(1, 30)
+    )
+    definitions = dict(workflows)
+    Attempt.objects.bulk_create(
+        Attempt(
+            session=session,
+            definition_id=definitions[session.workflow_id],
+            index=1,
+            status=AttemptStatus.SUCCESS,
+            created_at=NOW,
+            started_at=NOW,
+            finished_at=NOW,
+            lane="scheduled",
+        )
+        for session in sessions
+    )
+
+    answer = page.get("/")
+
+    assert answer.content.decode().count('class="shape is-success"') == 50 * 30
+    assert len(answer.content) < 100_000
+
+
+def test_the_page_of_a_schedule_shows_what_comes_and_what_was(
+    page: Client, schedule: Schedule, make_past: Callable[..., list[Attempt]]
+) -> None:
+    past = make_past(schedule, 3)
+
+    html = page.get(f"/schedules/{schedule.pk}").content.decode()
+
+    assert [f"2026-03-02 {hour}:00 +00:00" in html for hour in range(13, 18)] == [True] * 5
+    assert all(f"/attempts/{attempt.pk}" in html for attempt in past)
+    assert f"/schedules/{schedule.pk}/backfill" in html
+
+
+def test_the_page_of_a_schedule_takes_the_same_queries_however_long_its_past_is(
+    page: Client, schedule: Schedule, make_past: Callable[..., list[Attempt]], django_assert_num_queries: Queries
+) -> None:
+    make_past(schedule, 2)
+    with django_assert_num_queries(10):
+        page.get(f"/schedules/{schedule.pk}")
+
+    make_past(schedule, 120, name="again")
+
+    with django_assert_num_queries(10):
+        page.get(f"/schedules/{schedule.pk}")
+
+
+def test_sessions_are_paged_newest_first_and_none_is_missed(
+    page: Client, schedule: Schedule, make_past: Callable[..., list[Attempt]]
+) -> None:
+    past = make_past(schedule, 120)
+
+    seen: list[str] = []
+    address = ""
+    while True:
+        listed = page.get(f"/schedules/{schedule.pk}{address}").context["sessions"]
+        seen += [row.href for row in listed.rows]
+        if not listed.next_href:
+            break
+        address = listed.next_href
+
+    assert seen == [f"/sessions/{attempt.session_id}" for attempt in reversed(past)]
+
+
+def test_who_may_not_backfill_is_told_what_it_takes(onlooker: Client, schedule: Schedule) -> None:
+    html = onlooker.get(f"/schedules/{schedule.pk}").content.decode()
+
+    assert "Can backfill schedules" in html
+    assert f"/schedules/{schedule.pk}/backfill" not in html
+    assert f"/schedules/{schedule.pk}/disable" not in html
+
+
+def test_disable_and_enable_switch_the_schedule(keeper: Client, schedule: Schedule) -> None:
+    html = keeper.post(f"/schedules/{schedule.pk}/disable", follow=True).content.decode()
+    schedule.refresh_from_db()
+
+    assert schedule.disabled_at is not None
+    assert "Disabled. No new sessions start." in html
+
+    html = keeper.post(f"/schedules/{schedule.pk}/enable", follow=True).content.decode()
+    schedule.refresh_from_db()
+
+    assert schedule.disabled_at is None
+    assert "Enabled." in html
+
+
+@pytest.mark.parametrize("verb", ["enable", "disable"])
+def test_switching_takes_the_permission_and_a_post(page: Client, keeper: Client, schedule: Schedule, verb: str) -> None:
+    assert page.post(f"/schedules/{schedule.pk}/{verb}").status_code == 403
+    assert keeper.get(f"/schedules/{schedule.pk}/{verb}").status_code == 405
+    schedule.refresh_from_db()
+    assert schedule.disabled_at is None
+
+
+def test_staff_find_their_way_to_the_admin(page: Client, operator: Any, schedule: Schedule) -> None:
+    address = f"/admin/scheduler/schedule/{schedule.pk}/change/"
+    assert address not in page.get(f"/schedules/{schedule.pk}").content.decode()
+
+    operator.is_staff = True
+    operator.save()
+
+    assert address in page.get(f"/schedules/{schedule.pk}").content.decode()

@@ -47,4 +47,5 @@ class Session(models.Model):
     @property
     def latest_attempt(self) -> Attempt | None:
         """Needs `with_latest_attempt()`."""
-        return self.latest_attempts[0] if self.latest_attempts else None
+        latest: list[Attempt] = vars(self)["latest_attempts"]
+        return latest[0] if latest else None

@@ -17,6 +17,7 @@ class HindcastAdminSite(AdminSite):
     site_header = "Hindcast"
     site_title = "Hindcast admin"
     index_title = "Admin"
+    enable_nav_sidebar = False  # the lists need the width
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)

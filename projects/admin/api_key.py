@@ -111,6 +111,9 @@ class ApiKeyAdmin(HindcastAdmin[ApiKey]):
                 setattr(field.widget, door, False)
         return field
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
+
     # --- saving --------------------------------------------------------------------------------------
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 EMPTY = "–"
+LONGEST = 60  # letters of a name in a link; the rest is in its title
 
 Column = Callable[[Any], str]
 
@@ -22,9 +23,18 @@ def row_url(row: Model) -> str:
 
 
 def row_link(row: Model | None, text: object = None) -> str:
+    """A link to the page of `row`, under its name, shortened, unless `text` is given."""
     if row is None:
         return EMPTY
-    return format_html('<a href="{}">{}</a>', row_url(row), str(row) if text is None else text)
+    if text is not None:
+        return format_html('<a href="{}">{}</a>', row_url(row), text)
+    name = str(row)
+    title = format_html(' title="{}"', name) if len(name) > LONGEST else ""
+    return format_html('<a href="{}"{} dir="auto">{}</a>', row_url(row), title, shortened(name))
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def list_url(model: str, **filters: object) -> str:

@@ -39,6 +39,11 @@ class HindcastChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         return self.model_admin.for_list(super().get_queryset(request, exclude_parameters))
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query:  # else the search form says how many there are, and offers to show all, of all there are
+            self.full_result_count = self.result_count
+
 
 class KeysetChangeList(HindcastChangeList):
     """Paged by key and never counted: a page costs the same whatever lies before it."""

@@ -29,7 +29,7 @@ def slot_time(instant: datetime | None, schedule: Schedule | None) -> str:
     if where is UTC or schedule is None or schedule.timezone == "UTC":
         return utc
     return format_html(
-        '{}<br><span class="hindcast-local">{} {}</span>', utc, local_text(instant, where), schedule.timezone
+        '{}<br><span class="hindcast-local" title="{}">{}</span>', utc, schedule.timezone, local_text(instant, where)
     )
 
 

@@ -8,7 +8,15 @@ from django.db.models.functions import Substr
 from django.urls import reverse
 from django.utils.html import format_html
 
-from projects.admin.columns import document_column, link_column, list_links, list_url, moment_column, row_link
+from projects.admin.columns import (
+    document_column,
+    link_column,
+    list_links,
+    list_url,
+    moment_column,
+    row_link,
+    shortened,
+)
 from projects.admin.lists import KeysetAdmin, linked, row_id
 from projects.models import Project, Workflow
 from scheduler.admin.cells import attempt_state, schedule_of, slot_time, task_state
@@ -82,12 +90,8 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
         "id",
         "drawn",
         "session_link",
-        link_column("session.workflow", "Workflow"),
-        link_column("session.workflow.project", "Project"),
+        "of",
         "named",
-        "lane",
-        link_column("backfill", "Backfill"),
-        moment_column("created_at", "Created"),
         moment_column("finished_at", "Finished"),
         "work",
     )
@@ -148,6 +152,11 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
         session = attempt.session
         return row_link(session, slot_time(session.session_time, schedule_of(session.workflow)))
 
+    @admin.display(description="Workflow and project")
+    def of(self, attempt: Attempt) -> str:
+        workflow = attempt.session.workflow
+        return format_html("{}<br>{}", row_link(workflow), row_link(workflow.project))
+
     @admin.display(description="Workflow")
     def workflow(self, attempt: Attempt) -> str:
         return row_link(attempt.session.workflow)
@@ -158,7 +167,8 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
 
     @admin.display(description="Attempt")
     def named(self, attempt: Attempt) -> str:
-        return f"{attempt.index}: {attempt.name}" if attempt.name else str(attempt.index)
+        name = row_link(attempt.backfill) if attempt.backfill else shortened(attempt.name)
+        return format_html("{} {}", attempt.index, name)
 
     @admin.display(description="Work")
     def work(self, attempt: Attempt) -> str:

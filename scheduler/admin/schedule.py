@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from projects.admin.columns import link_column, list_links, list_url, moment_column
+from projects.admin.columns import link_column, list_links, list_url, moment_column, shortened
 from projects.admin.lists import ReadOnlyAdmin, linked
 from projects.models import Project, Workflow
 from scheduler import schedules
@@ -116,7 +116,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
 
     @admin.display(description="Schedule", ordering="workflow__name")
     def name(self, schedule: Schedule) -> str:
-        return str(schedule)
+        return shortened(schedule.workflow.name)
 
     @admin.display(description="Timetable", ordering="kind")
     def timetable(self, schedule: Schedule) -> str:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +15,7 @@ from django.urls import reverse
 
 from projects.models import ApiKey, Project, Revision, Workflow, WorkflowDefinition
 from scheduler.models import Attempt, Backfill, LogChunk, Pool, Schedule, Session, Skip, TaskRun
+from scheduler.web.states import LOOKS
 
 MODELS = [
     *(Project, Revision, Workflow, WorkflowDefinition, ApiKey),
@@ -297,6 +300,18 @@ def test_no_page_needs_inline_scripts_or_styles(model: type, superuser_client: C
     for text in html:
         assert not re.search(r"<script(?![^>]*src=)[^>]*>\s*\S", text)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_state_looks_as_on_the_pages(look: str) -> None:
+    sheets = [Path(str(finders.find(f"hindcast/{name}.css"))).read_text() for name in ("hindcast", "admin")]
+
+    shapes = [re.search(rf"\.is-{look} {{ --state: [^\n]*--shape: [^\n]*", sheet) for sheet in sheets]
+    colours = [re.search(rf"--{look}: light-dark\([^)]*\)", sheet) for sheet in sheets]
+
+    assert all([*shapes, *colours])
+    assert shapes[0][0] == shapes[1][0]
+    assert colours[0][0] == colours[1][0]
 
 
 def test_the_index_is_in_the_order_of_the_work(superuser_client: Client) -> None:

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from scheduler import checks  # noqa: F401 - registers them
+
 
 class SchedulerConfig(AppConfig):
     name = "scheduler"

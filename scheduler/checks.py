@@ -1,0 +1,57 @@
+"""System checks of Hindcast's own settings: what is wrong, and what to do. `manage.py check` runs them, and `up`."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
+AT_LEAST_ONE = ("HINDCAST_MAX_BACKFILL_SESSIONS", "HINDCAST_DOORBELLS", "HINDCAST_LOG_LIMIT_BYTES")
+ABOVE_ZERO = ("HINDCAST_LEASE_SECONDS", "HINDCAST_RENEW_SECONDS", "HINDCAST_RESEND_SECONDS")
+
+
+@register
+def check_broker(**_: Any) -> Iterator[CheckMessage]:
+    scheme = urlsplit(settings.BROKER_URL).scheme
+    if scheme not in BROKERS:
+        yield Error(
+            f"BROKER_URL begins with {scheme!r}, which is no broker that Hindcast knows.",
+            hint="Use redis://HOST:6379/0 or amqp://USER:PASSWORD@HOST//, or leave it out for the embedded broker.",
+            id="hindcast.E001",
+        )
+
+
+@register
+def check_numbers(**_: Any) -> Iterator[CheckMessage]:
+    for name in AT_LEAST_ONE:
+        if getattr(settings, name) < 1:
+            yield Error(f"{name} is {getattr(settings, name)}.", hint="Set it to 1 or more.", id="hindcast.E002")
+    for name in ABOVE_ZERO:
+        if getattr(settings, name) <= 0:
+            yield Error(f"{name} is {getattr(settings, name)}.", hint="Set it above 0.", id="hindcast.E003")
+
+
+@register
+def check_leases(**_: Any) -> Iterator[CheckMessage]:
+    """A lease that ends before its first renewal takes every attempt away from the worker that runs it."""
+    lease, renew = settings.HINDCAST_LEASE_SECONDS, settings.HINDCAST_RENEW_SECONDS
+    if renew >= lease:
+        yield Error(
+            f"HINDCAST_RENEW_SECONDS is {renew:g} and HINDCAST_LEASE_SECONDS {lease:g}: leases would end unrenewed.",
+            hint="Renew several times in a lease: by default every 10 s in 45 s.",
+            id="hindcast.E004",
+        )
+
+
+@register(Tags.security)
+def check_debug(**_: Any) -> Iterator[CheckMessage]:
+    elsewhere = [host for host in settings.ALLOWED_HOSTS if host not in LOOPBACK]
+    if settings.DEBUG and elsewhere:
+        yield Warning(
+            f"DEBUG is on and the site answers to {', '.join(elsewhere)}: errors show settings and source to others.",
+            hint="Leave DEBUG out, or ALLOWED_HOSTS.",
+            id="hindcast.W001",
+        )

@@ -97,8 +97,7 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
     )
     list_select_related = ("session__workflow__project", "session__workflow__schedule", "backfill")
     list_filter = (
-        "status",
-        "lane",
+        "status",  # not the lane: no index, and a rare one would be looked for in the whole table
         linked("session", Session),
         linked("workflow", Workflow, "session__workflow"),
         linked("backfill", Backfill),

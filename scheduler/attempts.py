@@ -10,15 +10,15 @@ the row count: losing a race is normal and quiet. Leases are compared with the d
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
 from scheduler import dispatch
 from scheduler.models import Attempt, AttemptStatus, Backfill, Lane
-from scheduler.models.attempt import LEASED
 
 MAX_DELIVERIES = 3
 
@@ -73,16 +73,12 @@ def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
 
 def succeed(held: Claim, *, now: datetime) -> bool:
     """running | canceling > success, and the next attempt of its backfill gets its turn. False: the lease was lost."""
-    return _finish(
-        held, {AttemptStatus.RUNNING: AttemptStatus.SUCCESS, AttemptStatus.CANCELING: AttemptStatus.SUCCESS}, {}, now
-    )
+    return _finish(held, AttemptStatus.SUCCESS, AttemptStatus.SUCCESS, {}, now)
 
 
 def fail(held: Claim, *, reason: dict[str, object], now: datetime) -> bool:
     """running > error (canceling > killed), with `reason` kept as data. False: the lease was lost."""
-    return _finish(
-        held, {AttemptStatus.RUNNING: AttemptStatus.ERROR, AttemptStatus.CANCELING: AttemptStatus.KILLED}, reason, now
-    )
+    return _finish(held, AttemptStatus.ERROR, AttemptStatus.KILLED, reason, now)
 
 
 def give_back(held: Claim, *, now: datetime) -> bool:
@@ -166,26 +162,39 @@ def supersede(session_ids: Iterable[int]) -> None:
 
 
 def _finish(
-    held: Claim,
-    ends: dict[AttemptStatus, AttemptStatus],
-    reason: dict[str, object],
-    now: datetime,
+    held: Claim, running: AttemptStatus, canceling: AttemptStatus, reason: dict[str, object], now: datetime
 ) -> bool:
-    with transaction.atomic():
-        changed = Attempt.objects.filter(pk=held.attempt_id, lease_token=held.token, status__in=LEASED).update(
-            status=Case(*(When(status=old, then=Value(new.value)) for old, new in ends.items())),
-            reason=reason,
-            finished_at=now,
-            lease_expires_at=None,
+    """Move to `running` or to `canceling`, after what it was. One statement, as every attempt ends here."""
+    with transaction.atomic(savepoint=False):
+        ended = _returning(
+            """
+            UPDATE scheduler_attempt
+               SET status = CASE status WHEN 'running' THEN %s ELSE %s END,
+                   reason = %s, finished_at = %s, lease_expires_at = NULL
+             WHERE id = %s AND lease_token = %s AND status IN ('running', 'canceling')
+            RETURNING backfill_id, lane
+            """,
+            [
+                running.value,
+                canceling.value,
+                connection.ops.adapt_json_value(reason, None),
+                _moment(now),
+                held.attempt_id,
+                held.token,
+            ],
         )
-        if changed:
-            _pass_turn(held.attempt_id, now, ring=False)
-        return changed == 1
+        for backfill_id, lane in ended:
+            _free_turn(backfill_id, lane, now, ring=False)
+        return bool(ended)
 
 
-def _pass_turn(attempt_id: int, now: datetime, *, ring: bool = True) -> None:
-    """A worker that finishes goes on by itself, without a doorbell; everybody else rings."""
+def _pass_turn(attempt_id: int, now: datetime) -> None:
     backfill_id, lane = Attempt.objects.values_list("backfill", "lane").get(pk=attempt_id)
+    _free_turn(backfill_id, lane, now, ring=True)
+
+
+def _free_turn(backfill_id: int | None, lane: str, now: datetime, *, ring: bool) -> None:
+    """A worker that finishes goes on by itself, without a doorbell; everybody else rings."""
     released = release_turns(backfill_id, now=now) if backfill_id else 0
     if released > (0 if ring else 1):
         dispatch.ring(Lane(lane), attempts=released)
@@ -207,10 +216,11 @@ def _take_back(attempt: Attempt, now: datetime) -> None:
         _pass_turn(attempt.pk, now)
 
 
-def _returning(statement: str, values: list[object]) -> list[tuple[int, ...]]:
+def _returning(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _lease_end() -> str:

@@ -37,7 +37,7 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> None:
         """Starts it. Raises TaskFailed when the system refuses."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come in between
         self._reaped = False
         try:
             self._process = subprocess.Popen(

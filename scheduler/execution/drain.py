@@ -5,8 +5,6 @@ import socket
 import threading
 from datetime import UTC, datetime
 
-from django.db import close_old_connections
-
 from scheduler import attempts, dispatch
 from scheduler.execution.lease import keeper, seconds
 from scheduler.execution.run import run
@@ -21,15 +19,12 @@ def drain(lane: Lane) -> int:
 
     After a second or fifty attempts it rings the lane again and stops, so that other lanes have their turn.
     """
-    close_old_connections()
     stop_at = seconds() + MOST_SECONDS
-    for done in range(MOST_ATTEMPTS):
-        if done and seconds() > stop_at:
-            break
+    done = 0
+    while done < MOST_ATTEMPTS and seconds() < stop_at and not keeper.ending:
         if not run_next(lane):
             return done
-    else:
-        done = MOST_ATTEMPTS
+        done += 1
     dispatch.send(lane, 1)
     return done
 

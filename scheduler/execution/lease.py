@@ -52,7 +52,8 @@ class Lease:
         self.claim = claim
         self.renewed_at = claimed_at
         self.held_since = claimed_at
-        self._lock = threading.Lock()
+        self.given_up = False
+        self._lock = threading.RLock()  # a signal's handler may come in between
         self._child: Killable | None = None
         self._lost = False
         self._cancel_at: float | None = None
@@ -108,6 +109,7 @@ class Keeper:
     """All leases of this process, and the threads that look after them while there are any."""
 
     def __init__(self) -> None:
+        self.ending = False  # claim no more
         self._lock = threading.Lock()
         self._leases: dict[Claim, Lease] = {}
         self._threads: dict[str, threading.Thread] = {}
@@ -125,9 +127,11 @@ class Keeper:
             with self._lock:
                 del self._leases[claim]
 
-    def kill_all(self) -> None:
-        """Give up every lease at once and kill what runs under it; others may claim them when they expire."""
+    def give_up(self) -> None:
+        """Kill what runs under every lease, at once: the process ends."""
+        self.ending = True
         for lease in tuple(self._leases.values()):
+            lease.given_up = True
             lease.lose()
 
     def join(self) -> None:

@@ -45,12 +45,11 @@ def resolve(reference: str, lookup: Lookup) -> str:
     name = NAME.fullmatch(reference)
     if name is None:
         raise TemplateError(f"${{{reference[:100]}}} is not the name of a variable.", reference)
-    first, *path = name[1].split(".")
     try:
-        value = lookup(first)
-        for part in path:
+        value = lookup(name[1].partition(".")[0])
+        for part in name[1].split(".")[1:]:
             value = _inside(value, part)
-    except (KeyError, IndexError, ValueError):
+    except KeyError:
         raise TemplateError(f"There is no variable {name[1]!r}.", reference) from None
     return as_text(value)
 
@@ -69,6 +68,6 @@ def _replacement(match: re.Match[str], lookup: Lookup) -> str:
 def _inside(value: object, part: str) -> object:
     if isinstance(value, Mapping):
         return value[part]
-    if isinstance(value, list):
+    if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
         return value[int(part)]
     raise KeyError(part)

@@ -272,9 +272,7 @@ def _forget_connections() -> None:
     if app._pool is not None:
         app.pool.force_close_all()
     app._pool = None
-    app.amqp._producer_pool = None
-    app.amqp.flush_routes()
-    app.amqp.__dict__.pop("queues", None)
+    app.__dict__.pop("amqp", None)  # it remembers queues, routes and a producer pool, once it has sent anything
 
 
 @pytest.fixture

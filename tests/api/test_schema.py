@@ -1,0 +1,198 @@
+"""The OpenAPI document says what the answers are, and its page works without another host."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import jsonschema
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from scheduler.api.docs import document
+from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, TaskRun
+
+ONE = {
+    "/api/schedules/{id}/backfill": ("post", "backfillSchedule"),
+    "/api/schedules": ("get", "getSchedules"),
+    "/api/schedules/{id}": ("get", "getSchedule"),
+    "/api/sessions": ("get", "getSessions"),
+    "/api/sessions/{id}": ("get", "getSession"),
+    "/api/sessions/{id}/attempts": ("get", "getSessionAttempts"),
+    "/api/attempts": ("get", "getAttempts"),
+    "/api/attempts/{id}": ("get", "getAttempt"),
+    "/api/attempts/{id}/retries": ("get", "getAttemptRetries"),
+    "/api/attempts/{id}/tasks": ("get", "getAttemptTasks"),
+}
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    return Client().get("/api/schema").json()
+
+
+def test_the_schema_is_built_without_a_warning() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
+
+
+def test_the_schema_is_open_to_everybody_and_names_every_operation(schema: dict[str, Any]) -> None:
+    found = {
+        path: (method, entry["operationId"])
+        for path, operations in schema["paths"].items()
+        for method, entry in operations.items()
+    }
+
+    assert found == ONE
+
+
+def test_the_schema_does_not_depend_on_a_wrong_key() -> None:
+    assert Client(headers={"Authorization": "TD1 wrong"}).get("/api/schema").status_code == 200
+
+
+def test_every_operation_asks_for_the_key(schema: dict[str, Any]) -> None:
+    scheme = schema["components"]["securitySchemes"]["ApiKeyAuth"]
+
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Authorization")
+    for path, (method, _) in ONE.items():
+        assert {"ApiKeyAuth": []} in schema["paths"][path][method]["security"]
+
+
+def test_the_states_are_named_exactly(schema: dict[str, Any]) -> None:
+    states = ["queued", "running", "canceling", "success", "error", "killed"]
+
+    assert schema["components"]["schemas"]["AttemptStatus"]["enum"] == states
+
+
+def test_the_backfill_documents_each_of_its_refusals(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/api/schedules/{id}/backfill"]["post"]
+    refusals = {
+        code: answer["content"]["application/json"] for code, answer in operation["responses"].items() if code != "200"
+    }
+
+    assert sorted(refusals) == ["400", "401", "403", "404", "409", "413", "415", "503"]
+    for code, content in refusals.items():
+        example = next(iter(content["examples"].values()))["value"]
+        assert example["status"] == int(code)
+        check(content["schema"], example, schema)
+
+
+def test_the_examples_are_what_they_show(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/api/schedules/{id}/backfill"]["post"]
+    answer = operation["responses"]["200"]["content"]["application/json"]
+    request = operation["requestBody"]["content"]["application/json"]
+
+    for content in (answer, request):
+        assert content["examples"]
+        for example in content["examples"].values():
+            check(content["schema"], example["value"], schema)
+
+
+# --- shapes and entries agree -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def everything(schedule: Schedule, make_attempt: Callable[..., Attempt], now: Any) -> Attempt:
+    """An attempt with a value in every optional field, one with none, and tasks."""
+    pool = Pool.objects.create(name="db", slots=1)
+    make_attempt(schedule, now - timedelta(hours=2))
+    full = make_attempt(schedule, now - timedelta(hours=2), name="again", pool=pool, params={"a": 1})
+    make_attempt(schedule, now - timedelta(hours=1), status=AttemptStatus.RUNNING)
+    TaskRun.objects.create(attempt=full, position=0, full_name="+w", updated_at=now)
+    TaskRun.objects.create(attempt=full, position=1, parent=0, full_name="+w+a", updated_at=now, started_at=now)
+    return full
+
+
+def test_answers_have_the_keys_and_types_of_the_document(
+    api: Any, schema: dict[str, Any], everything: Attempt, schedule: Schedule
+) -> None:
+    ids = {"schedules": schedule.pk, "sessions": everything.session_id, "attempts": everything.pk}
+
+    for path, (method, _) in ONE.items():
+        if method == "get":
+            kind = path.split("/")[2]
+            answer = api.get(path.removeprefix("/api/").format(id=ids[kind])).json()
+            check(answer_schema(schema, path, method), answer, schema)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_backfill_has_the_keys_and_types_of_the_document(
+    api: Any, schema: dict[str, Any], schedule: Schedule, dry_run: bool
+) -> None:
+    answer = api.backfill(schedule, dryRun=dry_run).json()
+
+    check(answer_schema(schema, "/api/schedules/{id}/backfill", "post"), answer, schema)
+
+
+def test_a_conflict_has_the_keys_and_types_of_the_document(
+    api: Any, schema: dict[str, Any], schedule: Schedule, everything: Attempt
+) -> None:
+    answer = api.backfill(schedule)
+
+    assert answer.status_code == 409
+    check(answer_schema(schema, "/api/schedules/{id}/backfill", "post", "409"), answer.json(), schema)
+
+
+def test_an_optional_key_is_documented_as_one(schema: dict[str, Any]) -> None:
+    attempt = schema["components"]["schemas"]["Attempt"]
+
+    optional = set(attempt["properties"]) - set(attempt["required"])
+    assert optional == {"retryAttemptName", "finishedAt", "poolId"}
+
+
+def answer_schema(schema: dict[str, Any], path: str, method: str, code: str = "200") -> Any:
+    return schema["paths"][path][method]["responses"][code]["content"]["application/json"]["schema"]
+
+
+def check(part: Any, value: Any, schema: dict[str, Any]) -> None:
+    """`value` has the form of `part`, and not one key more."""
+    jsonschema.Draft4Validator(closed(part, schema), format_checker=jsonschema.FormatChecker()).validate(value)
+
+
+def closed(part: Any, schema: dict[str, Any]) -> Any:
+    """OpenAPI 3.0 as JSON schema: references put in, null allowed where nullable, no other keys in objects."""
+    if isinstance(part, list):
+        return [closed(item, schema) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return closed(schema["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]], schema)
+    result = {key: closed(item, schema) for key, item in part.items()}
+    if "properties" in result and isinstance(part["properties"], dict):
+        result.setdefault("additionalProperties", False)
+    return {"anyOf": [result, {"type": "null"}]} if part.get("nullable") else result
+
+
+# --- the page -------------------------------------------------------------------------------------------------
+
+
+def test_the_page_loads_files_of_this_site_alone() -> None:
+    response = Client().get("/api/docs")
+
+    text = response.content.decode()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert response.status_code == 200
+    assert len(sources) >= 4
+    assert all(source.startswith("/") and not source.startswith("//") for source in sources)
+    assert "<script>" not in text
+
+
+def test_the_page_runs_under_the_policy_of_all_pages_but_for_styles() -> None:
+    policy = Client().get("/api/docs")["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    assert "script-src" not in policy
+    assert "unsafe-inline" not in Client().get("/api/schema")["Content-Security-Policy"]
+
+
+def test_the_script_of_the_page_names_the_schema() -> None:
+    response = Client().get("/api/docs", {"script": ""})
+
+    assert response["Content-Type"].startswith("application/javascript")
+    assert '"/api/schema"' in response.content.decode().replace("\\u002D", "-")
+
+
+def test_the_document_is_built_once() -> None:
+    assert document() is document()

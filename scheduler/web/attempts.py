@@ -67,7 +67,7 @@ def attempt_list(request: HttpRequest) -> HttpResponse:
     status = status if status in AttemptStatus.values else ""
     before = key_of(request, "before")
     rows = Attempt.objects.visible_to(request.user).with_names().select_related("session__workflow__schedule")
-    rows = rows.order_by("-pk")
+    rows = rows.defer("definition__document", "params").order_by("-pk")
     if status:
         rows = rows.filter(status=status)
     if before is not None:
@@ -152,7 +152,7 @@ def attempt_log_raw(request: HttpRequest, attempt_id: int) -> StreamingHttpRespo
 
 def _visible(request: HttpRequest, attempt_id: int) -> Attempt:
     rows = Attempt.objects.visible_to(request.user).with_names()
-    rows = rows.select_related("session__workflow__schedule", "backfill")
+    rows = rows.select_related("session__workflow__schedule", "backfill").defer("definition__document")
     return get_object_or_404(rows, pk=attempt_id)
 
 

@@ -226,4 +226,5 @@ def _mark(attempt: Attempt, zone_name: str, now: datetime) -> Mark:
 
 def _failures(attempts: QuerySet[Attempt], now: datetime) -> list[AttemptRow]:
     rows = attempts.filter(status=AttemptStatus.ERROR).with_names().select_related("session__workflow__schedule")  # type: ignore[attr-defined]
-    return [attempt_row(row, now) for row in rows.order_by("pk")[:FAILURES_SHOWN]]
+    rows = rows.defer("definition__document", "params").order_by("pk")
+    return [attempt_row(row, now) for row in rows[:FAILURES_SHOWN]]

@@ -26,7 +26,7 @@ from scheduler.web.backfills import BackfillRow, backfill_rows
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import BACKFILL, CHANGE, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page, time_of
-from scheduler.web.problems import failures
+from scheduler.web.problems import problems
 from scheduler.web.rows import AttemptRow, attempt_row
 from scheduler.web.slots import slot_facts
 from scheduler.web.strips import EMPTY, Strip, backfill_href, since_annotated, strips
@@ -80,14 +80,15 @@ def schedule_list(request: HttpRequest) -> HttpResponse:
         "page": Page(title="Schedules", at="schedules"),
         "list": page,
         "query": query,
-        "failures": [] if query or after else failures(request.user, now),
+        "problems": [] if query or after else problems(request.user, now, may_backfill=request.user.has_perm(BACKFILL)),
         "failing": [] if query or after else failing(request.user, now),
     }
     return render(request, "hindcast/schedules.html", facts)
 
 
 def _named(query: str, user: AbstractBaseUser | AnonymousUser) -> ScheduleQuerySet:
-    rows = since_annotated(Schedule.objects.visible_to(user).with_names()).order_by("workflow__name", "pk")
+    rows = since_annotated(Schedule.objects.visible_to(user).with_names()).defer("definition__document")
+    rows = rows.order_by("workflow__name", "pk")
     if query:
         rows = rows.filter(Q(workflow__name__icontains=query) | Q(workflow__project__name__icontains=query))
     return rows
@@ -103,7 +104,8 @@ def _after(rows: ScheduleQuerySet, key: int | None) -> ScheduleQuerySet:
 
 def failing(user: AbstractBaseUser | AnonymousUser, now: datetime) -> list[ScheduleRow]:
     """Schedules that the ticker could not run."""
-    rows = Schedule.objects.visible_to(user).with_names().filter(failures__gt=0).exclude(error="").order_by("-pk")
+    rows = Schedule.objects.visible_to(user).with_names().defer("definition__document")
+    rows = rows.filter(failures__gt=0).exclude(error="").order_by("-pk")
     return [schedule_row(row, None, now) for row in rows[:FAILING_SHOWN]]
 
 

@@ -30,7 +30,7 @@ def session_page(request: HttpRequest, session_id: int) -> HttpResponse:
     zone_name = schedule.timezone if schedule else "UTC"
     where = zone_or_utc(zone_name)
     before = key_of(request, "before")
-    attempts = session.attempts.select_related("definition").order_by("-index")
+    attempts = session.attempts.select_related("definition").defer("definition__document", "params").order_by("-index")
     if before is not None:
         attempts = attempts.filter(index__lt=before)
     found = list(attempts[: PAGE_SIZE + 1])

@@ -38,15 +38,42 @@ def test_the_list_shows_timetable_next_run_and_last_sessions(
     assert 'aria-label="Last session: 1 success"' in html
 
 
-def test_failures_that_still_stand_come_first(
+def test_failures_that_still_stand_come_first_with_the_way_to_mend_them(
     page: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]
 ) -> None:
-    failed = make_attempt(schedule, NOW, status=AttemptStatus.ERROR, reason={"message": "disk full", "task": "+load"})
+    for hours in (5, 4, 2):
+        failed = make_attempt(
+            schedule,
+            NOW - timedelta(hours=hours),
+            status=AttemptStatus.ERROR,
+            reason={"message": "disk full", "task": "+load"},
+        )
 
     html = page.get("/").content.decode()
 
-    assert html.index(f"/attempts/{failed.pk}") < html.index("<table")
-    assert "+load: disk full" in html
+    problems = html[: html.index("<table")]
+    assert "3 failed since" in problems
+    assert "2026-03-02 07:00 +00:00" in problems
+    assert "+load: disk full" in problems
+    assert f"/attempts/{failed.pk}" in problems
+    assert f"/schedules/{schedule.pk}/backfill?from=2026-03-02T07%3A00%3A00%2B00%3A00&amp;count=4" in problems
+
+
+def test_who_may_not_backfill_gets_no_link_to_it_among_the_problems(
+    onlooker: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    make_attempt(schedule, NOW, status=AttemptStatus.ERROR)
+
+    html = onlooker.get("/").content.decode()
+
+    assert "1 failed since" in html
+    assert "/backfill?" not in html
+
+
+def test_old_failures_make_room(page: Client, schedule: Schedule, make_attempt: Callable[..., Attempt]) -> None:
+    make_attempt(schedule, NOW, status=AttemptStatus.ERROR, finished_at=NOW - timedelta(days=8))
+
+    assert "not mended yet" not in page.get("/").content.decode()
 
 
 def test_a_failure_that_a_later_attempt_mended_is_not_a_problem_any_more(
@@ -117,14 +144,14 @@ def test_the_list_takes_the_same_queries_for_one_schedule_and_for_fifty(
 ) -> None:
     for number in range(3):
         make_past(make_schedule(name=f"w{number}"), 3, status=AttemptStatus.ERROR)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(9):
         page.get("/")
 
     for number in range(3, 60):
         make_schedule(name=f"w{number}")
     make_past(Schedule.objects.get(workflow__name="w17"), 40)
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(9):
         page.get("/")
 
 

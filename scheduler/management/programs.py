@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from scheduler.celery import app
+from scheduler.execution.worker import hide_environment
 from scheduler.models import Lane
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,7 @@ def load() -> None:
     os.environ["CELERY_SKIP_CHECKS"] = "1"
     app.loader.import_default_modules()
     app.finalize()
+    hide_environment()
     import_module(settings.ROOT_URLCONF)
 
 

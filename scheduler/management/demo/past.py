@@ -39,7 +39,9 @@ class Failure:
 
 
 FAILURES = {
-    "hourly_orders": Failure("+hourly_orders+load", "connection to the shop refused\n", "The command ended with exit code 2."),
+    "hourly_orders": Failure(
+        "+hourly_orders+load", "connection to the shop refused\n", "The command ended with exit code 2."
+    ),
     "daily_report": Failure("+daily_report+totals", "books: 21.00\n", "ZeroDivisionError: division by zero"),
 }
 

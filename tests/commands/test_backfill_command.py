@@ -1,0 +1,124 @@
+"""`manage.py backfill`: the same table as the preview, and an exit status that tells."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from scheduler.backfill import backfill
+from scheduler.models import Attempt, Backfill, Schedule, Session
+from scheduler.web.plan_table import HEADINGS, plan_table
+
+FROM = "2026-03-02T09:00:00Z"
+
+
+def run(schedule: Schedule | int, *arguments: str, errors: StringIO | None = None) -> str:
+    output = StringIO()
+    number = schedule if isinstance(schedule, int) else schedule.pk
+    call_command("backfill", str(number), *arguments, stdout=output, stderr=errors or StringIO())
+    return output.getvalue()
+
+
+def cells(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+
+
+@pytest.fixture
+def asked() -> dict[str, object]:
+    return {"attempt_name": "again", "from_time": datetime(2026, 3, 2, 9, tzinfo=UTC), "now": datetime.now(UTC)}
+
+
+def test_prints_the_rows_of_the_plan_and_a_summary(schedule: Schedule, asked: dict[str, object]) -> None:
+    table = plan_table(backfill(schedule_id=schedule.pk, dry_run=True, **asked), limit=None)
+
+    printed = cells(run(schedule, "--from", FROM, "--name", "again"))
+
+    assert printed[0] == list(HEADINGS)
+    assert printed[1:-1] == [[cell for cell in row.cells if cell] for row in table.rows]
+    row = Backfill.objects.get()
+    assert printed[-1] == [
+        f"{table.for_people}. {table.counts}. Backfill {row.pk}, named again, runs them one after the other."
+    ]
+    assert list(row.attempts.values_list("name", flat=True)) == ["again"] * len(table.rows)
+
+
+def test_a_dry_run_says_so_and_writes_nothing(schedule: Schedule) -> None:
+    printed = run(schedule, "--from", FROM, "--dry-run")
+
+    assert printed.endswith("Nothing was run: this is a dry run.\n")
+    assert not Session.objects.exists()
+
+
+def test_a_local_time_is_read_in_the_zone_of_the_schedule(make_schedule: Callable[..., Schedule]) -> None:
+    schedule = make_schedule(timezone="Asia/Tokyo")
+
+    run(schedule, "--from", "2026-03-02 18:00", "--count", "2")
+
+    first, second = Session.objects.order_by("session_time").values_list("session_time", flat=True)
+    assert first == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert second == first + timedelta(hours=1)
+
+
+def test_the_name_is_made_from_the_time_when_none_is_given(schedule: Schedule) -> None:
+    run(schedule, "--from", FROM, "--count", "1")
+
+    made = Attempt.objects.get().name
+    assert abs(datetime.strptime(made, "backfill-%Y-%m-%dT%H%M%S%z") - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_nothing_to_run_is_said_and_is_no_error(schedule: Schedule) -> None:
+    printed = run(schedule, "--from", "2026-03-05")
+
+    assert "There is nothing to run." in printed
+    assert not Backfill.objects.exists()
+
+
+def test_conflicts_are_listed_on_the_error_stream_with_exit_status_3(schedule: Schedule) -> None:
+    run(schedule, "--from", FROM, "--name", "again", "--count", "2")
+    errors = StringIO()
+
+    with pytest.raises(CommandError, match="2 of 4 sessions already have an attempt") as refused:
+        run(schedule, "--from", FROM, "--name", "again", errors=errors)
+
+    assert refused.value.returncode == 3
+    assert errors.getvalue().count("conflict") == 2
+    assert Attempt.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--from", "yesterday"], "--from: Write a time such as"),
+        (["--from", "2026-02-30"], "--from: .* is not on the calendar"),
+        (["--from", FROM, "--count", "0"], "--count: The count is 0"),
+        (["--from", FROM, "--count", "99"], "--count: The count is 99, but there are only"),
+        (["--from", FROM, "--name", " "], "--name: Give the attempts a name"),
+        (["--from", FROM, "--name", "x" * 256], "--name: The name has 256 characters"),
+        (["--from", "1970-01-01"], "--from: From this time there are more than"),
+    ],
+)
+def test_bad_input_names_the_option_with_exit_status_1(schedule: Schedule, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence) as refused:
+        run(schedule, *arguments)
+
+    assert refused.value.returncode == 1
+    assert not Session.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_unknown_schedule_is_refused_with_exit_status_1() -> None:
+    with pytest.raises(CommandError, match="There is no schedule 404") as refused:
+        run(404, "--from", FROM)
+
+    assert refused.value.returncode == 1
+
+
+def test_a_deleted_project_has_no_schedules(schedule: Schedule, now: datetime) -> None:
+    project = schedule.workflow.project
+    project.deleted_at = now
+    project.save()
+
+    with pytest.raises(CommandError, match=f"There is no schedule {schedule.pk}"):
+        run(schedule, "--from", FROM)

@@ -164,18 +164,24 @@ class Keeper:
                 lease.enforce(seconds())
 
     def _rounds(self) -> Iterator[list[Lease]]:
-        """The leases every second; once there are none, this thread is forgotten and ends."""
+        """The leases every second; once there are none, this thread is forgotten and ends.
+
+        It is forgotten in the same breath: a lease that is taken a moment later finds no thread, and starts one.
+        """
+        name = threading.current_thread().name
         try:
             while True:
                 time.sleep(min(LOOK_SECONDS, settings.HINDCAST_RENEW_SECONDS))
                 with self._lock:
                     leases = list(self._leases.values())
                     if not leases:
+                        del self._threads[name]
                         return
                 yield leases
-        finally:
+        except GeneratorExit:  # the thread broke; the next lease starts another
             with self._lock:
-                self._threads.pop(threading.current_thread().name, None)
+                self._threads.pop(name, None)
+            raise
 
 
 def renew(leases: list[Lease]) -> None:

@@ -1,0 +1,84 @@
+"""System checks: wrong settings are refused with what to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def found() -> dict[str | None, str]:
+    return {message.id: message.msg for message in run_checks() if (message.id or "").startswith("hindcast")}
+
+
+def test_the_defaults_are_fine() -> None:
+    assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "sentence"),
+    [
+        ({"BROKER_URL": "sqs://"}, "hindcast.E001", "begins with 'sqs'"),
+        ({"BROKER_URL": "localhost:6379"}, "hindcast.E001", "begins with 'localhost'"),
+        ({"HINDCAST_MAX_BACKFILL_SESSIONS": 0}, "hindcast.E002", "HINDCAST_MAX_BACKFILL_SESSIONS is 0"),
+        ({"HINDCAST_RESEND_SECONDS": 0.0}, "hindcast.E003", "HINDCAST_RESEND_SECONDS is 0"),
+        (
+            {"HINDCAST_RENEW_SECONDS": 45.0},
+            "hindcast.E004",
+            "HINDCAST_RENEW_SECONDS is 45 and HINDCAST_LEASE_SECONDS 45",
+        ),
+        ({"DEBUG": True, "ALLOWED_HOSTS": ["localhost", "x.example"]}, "hindcast.W001", "answers to x.example"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: Settings, changes: dict[str, Any], check: str, sentence: str) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    messages = found()
+
+    assert list(messages) == [check]
+    assert sentence in messages[check]
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://h", "amqp://u:p@h//", "hindcast+sqlite:////v/b.sqlite3"])
+def test_the_brokers_that_work_are_fine(settings: Settings, url: str) -> None:
+    settings.BROKER_URL = url
+
+    assert found() == {}
+
+
+def test_debug_on_this_machine_alone_is_fine(settings: Settings) -> None:
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+    assert found() == {}
+
+
+def test_a_production_environment_passes_the_deployment_checks(tmp_path: Path) -> None:
+    production = {
+        "PATH": os.environ["PATH"],
+        "HINDCAST_VAR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "scheduler.settings",
+        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "HTTPS": "1",
+        "ALLOWED_HOSTS": "hindcast.example",
+        "DATABASE_URL": "postgres://hindcast@db.example/hindcast",
+        "BROKER_URL": "redis://broker.example:6379/0",
+    }
+
+    answer = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env=production,
+        capture_output=True,
+        text=True,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert "no issues (0 silenced)" in answer.stdout

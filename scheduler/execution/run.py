@@ -44,6 +44,10 @@ def run(lease: Lease, *, clock: Clock) -> None:
         log.warning("lease_lost", attempt=lease.claim.attempt_id)
         if lease.given_up:
             attempts.give_back(lease.claim, now=clock())
+    except SystemExit:  # the prefork pool ends this process
+        connection.close()  # whatever it was in the middle of
+        attempts.give_back(lease.claim, now=clock())
+        raise
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # our own fault: the attempt must not hang until three workers have met it

@@ -1,22 +1,23 @@
 """What a Celery worker does for execution, by Celery's signals: how it starts, and how it ends. Import it to connect.
 
 Warm shutdown (the first SIGTERM): attempts that run are finished, and no more are claimed. Cold shutdown (SIGQUIT):
-they are killed and given back; a child of the prefork pool has no time for that, so that its lease must expire first.
+they are killed and given back. A child of the prefork pool is told by SystemExit, which billiard raises in it.
 """
 
 import ctypes
 import os
-import signal
 import sys
+import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from scheduler.execution.lease import keeper
 
 NOTICE_SECONDS = 1.0
+LONGEST_END_SECONDS = 5.0
 
 
 def hide_environment(**_: object) -> None:
@@ -34,26 +35,26 @@ def hide_environment(**_: object) -> None:
     ctypes.memset(start, 0, end - start)
 
 
-def notice_signals(sender: Any, **_: object) -> None:
-    """Without a timer of at most a second, a quiet worker looks up from RabbitMQ every ten."""
-    if sender.hub:
+def prepare_to_end(sender: Any, **_: object) -> None:
+    """`sender` is the consumer. Mends two things in the way of a quick end."""
+    if sender.hub:  # without a timer of at most a second, a quiet worker looks up from RabbitMQ every ten
         sender.hub.call_repeatedly(NOTICE_SECONDS, _nothing)
+    if isinstance(sender.pool, ThreadPool):  # cannot end a job, and so fails in the middle of a cold shutdown
+        sender.pool.terminate_job = _end_job
 
 
 def end(how: str, **_: object) -> None:
     keeper.ending = True
     if how == "Cold":
         keeper.give_up()
+        # billiard may wait for ever for a lock that one of its children held when it was killed
+        last = threading.Timer(LONGEST_END_SECONDS, os._exit, [os.EX_TEMPFAIL])
+        last.daemon = True
+        last.start()
 
 
-def end_with_the_pool(**_: object) -> None:
-    """A child of the prefork pool gets SIGTERM when it is to end at once; what it started must end with it."""
-    signal.signal(signal.SIGTERM, _end_process)
-
-
-def _end_process(number: int, _: FrameType | None) -> None:
+def _end_job(*_: object) -> None:
     keeper.give_up()
-    os._exit(128 + number)
 
 
 def _nothing() -> None:
@@ -61,6 +62,5 @@ def _nothing() -> None:
 
 
 worker_init.connect(hide_environment, weak=False)
-worker_ready.connect(notice_signals, weak=False)
+worker_ready.connect(prepare_to_end, weak=False)
 worker_shutting_down.connect(end, weak=False)
-worker_process_init.connect(end_with_the_pool, weak=False)

@@ -122,7 +122,8 @@ def attempt_page(request: HttpRequest, attempt_id: int) -> HttpResponse:
 @signed_in
 def attempt_live(request: HttpRequest, attempt_id: int) -> HttpResponse:
     """State and tasks; asks for itself again until the attempt is done."""
-    return render(request, "hindcast/_attempt_live.html", _live_facts(_visible(request, attempt_id), timezone.now()))
+    facts = _live_facts(_visible(request, attempt_id), timezone.now())
+    return render(request, "hindcast/_attempt_progress.html", facts)
 
 
 @require_safe

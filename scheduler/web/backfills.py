@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -22,7 +22,7 @@ from scheduler.web.paging import KeyPage, key_of, key_page
 from scheduler.web.rows import AttemptRow, attempt_row, length_of, reason_text, state_of
 from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.strips import Mark
-from scheduler.web.times import Moment, local_text, moment, rough, zone_or_utc
+from scheduler.web.times import Moment, duration, local_text, moment, rough, zone_or_utc
 
 PAGE_SIZE = 25
 GRID_SIZE = 200
@@ -164,7 +164,7 @@ def backfill_page(request: HttpRequest, backfill_id: int) -> HttpResponse:
 def backfill_progress(request: HttpRequest, backfill_id: int) -> HttpResponse:
     """The part of the page that moves; it asks for itself again until all attempts are done."""
     facts = _live_facts(request, _visible(request, backfill_id), timezone.now())
-    return render(request, "hindcast/_backfill_live.html", facts)
+    return render(request, "hindcast/_backfill_progress.html", facts)
 
 
 def _visible(request: HttpRequest, backfill_id: int) -> Backfill:
@@ -187,14 +187,15 @@ def _live_facts(request: HttpRequest, backfill: Backfill, now: datetime) -> dict
 
 
 def _eta(attempts: QuerySet[Attempt], counts: Mapping[str, int], now: datetime) -> str:
-    """Rate and time left in words, from how long the ones that are done took; empty when nothing can be said."""
+    """Rate and time left in words, from what is done so far; how long it took, once all is done."""
     done = sum(counts.get(status, 0) for status in DONE)
     left = sum(counts.values()) - done
-    if not left or not done:
+    times = attempts.filter(status__in=DONE).aggregate(began=Min("started_at"), ended=Max("finished_at"))
+    began, ended = times["began"], times["ended"]
+    if began is None or ended is None:
         return ""
-    began = attempts.filter(status__in=DONE).aggregate(began=Min("started_at"))["began"]
-    if began is None or now <= began:
-        return ""
+    if not left:
+        return f"took {duration(ended - began)}"
     each = (now - began) / done
     return f"{_rate(each)}, about {rough((each * left).total_seconds())} left"
 
@@ -221,7 +222,7 @@ def _mark(attempt: Attempt, zone_name: str, now: datetime) -> Mark:
     state = state_of(attempt)
     parts = (local_text(attempt.session.session_time, zone_or_utc(zone_name)), state.word, length_of(attempt, now))
     title = ", ".join(part for part in (*parts, reason_text(attempt)[:100]) if part)
-    return Mark(state, reverse("attempt", args=[attempt.pk]), title)
+    return Mark(state, reverse("attempt", args=[attempt.pk]), title, key=f"slot-{attempt.pk}")
 
 
 def _failures(attempts: QuerySet[Attempt], now: datetime) -> list[AttemptRow]:

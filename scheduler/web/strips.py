@@ -31,6 +31,8 @@ class Mark:
     state: State
     href: str = ""
     title: str = ""
+    key: str = ""
+    """Keeps the focus on the mark while the page around it is updated."""
 
 
 @dataclass(frozen=True)

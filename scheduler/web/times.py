@@ -87,8 +87,10 @@ def rough(seconds: float) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """`0.4 s`, `12 s`, `4 min 09 s`, `1 h 04 m`."""
+    """`40 ms`, `3.2 s`, `12 s`, `4 min 09 s`, `1 h 04 m`."""
     seconds = max(length.total_seconds(), 0)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

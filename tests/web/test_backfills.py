@@ -172,3 +172,15 @@ def test_the_page_takes_the_same_queries_however_many_attempts(
 
         with django_assert_num_queries(7):
             page.get(f"/backfills/{row.pk}")
+
+
+def test_a_finished_backfill_says_how_long_it_took_and_is_announced(
+    page: Client, make_backfill: Callable[..., Backfill]
+) -> None:
+    row = make_backfill(2)
+    finish(row.attempts)
+    row.attempts.filter(pk=row.attempts.order_by("pk").last().pk).update(finished_at=NOW + timedelta(seconds=75))
+
+    html = page.get(f"/backfills/{row.pk}/progress").content.decode()
+
+    assert '<p id="announce" hx-swap-oob="innerHTML">2 of 2 done, took 1 min 15 s</p>' in html

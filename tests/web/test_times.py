@@ -42,7 +42,7 @@ def test_relative_times_use_one_unit(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.42, "0.4 s"), (12, "12 s"), (249, "4 min 09 s"), (3840, "1 h 04 m"), (-5, "0.0 s")],
+    [(0.042, "42 ms"), (3.21, "3.2 s"), (12, "12 s"), (249, "4 min 09 s"), (3840, "1 h 04 m"), (-5, "0 ms")],
 )
 def test_durations_read_like_speech(seconds: float, text: str) -> None:
     assert duration(timedelta(seconds=seconds)) == text

@@ -19,6 +19,7 @@ from scheduler.models.attempt import DONE
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import Link, Page, signed_in
 from scheduler.web.paging import KeyPage, key_of, key_page
+from scheduler.web.plan_table import sessions_text
 from scheduler.web.rows import AttemptRow, attempt_row, length_of, reason_text, state_of
 from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.strips import Mark
@@ -36,7 +37,7 @@ class Segment:
     """A stretch of the bar, in thousandths."""
 
     state: State
-    count: int
+    count: str
     start: int
     width: int
 
@@ -62,7 +63,7 @@ class BackfillRow:
     schedule_href: str
     by: str
     created: Moment | None
-    sessions: int
+    sessions: str
     progress: Progress
 
 
@@ -112,7 +113,7 @@ def backfill_row(backfill: Backfill, state: Progress, now: datetime) -> Backfill
         schedule_href=reverse("schedule", args=[schedule.pk]) if schedule else "",
         by=backfill.created_by.get_username() if backfill.created_by else "",
         created=moment(backfill.created_at, where, now),
-        sessions=backfill.sessions,
+        sessions=sessions_text(backfill.sessions),
         progress=state,
     )
 
@@ -136,7 +137,7 @@ def _segments(counts: Mapping[str, int], total: int) -> list[Segment]:
         count = counts.get(look, 0)
         if count:
             start, end = BAR_WIDTH * seen // total, BAR_WIDTH * (seen + count) // total
-            segments.append(Segment(ATTEMPT_STATES[look], count, start, max(end - start, 4)))
+            segments.append(Segment(ATTEMPT_STATES[look], f"{count:,}", start, max(end - start, 4)))
             seen += count
     return segments
 
@@ -175,13 +176,15 @@ def _visible(request: HttpRequest, backfill_id: int) -> Backfill:
 def _live_facts(request: HttpRequest, backfill: Backfill, now: datetime) -> dict[str, object]:
     attempts = Attempt.objects.filter(backfill=backfill)
     counts = dict(attempts.values_list("status").annotate(Count("pk")).order_by())
+    failed = counts.get(AttemptStatus.ERROR, 0)
     after = key_of(request, "after")
     state = progress(counts, eta=_eta(attempts, counts, now))
     progress_href = reverse("backfill_progress", args=[backfill.pk])
     return {
         "backfill": backfill_row(backfill, state, now),
         "grid": _grid(backfill, attempts, after, now),
-        "failures": _failures(attempts, now) if counts.get(AttemptStatus.ERROR) else [],
+        "failures": _failures(attempts, now) if failed else [],
+        "failures_rest": f"{failed - FAILURES_SHOWN:,} more failed." if failed > FAILURES_SHOWN else "",
         "poll_href": "" if state.is_done else f"{progress_href}?after={after}" if after else progress_href,
     }
 

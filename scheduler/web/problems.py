@@ -60,7 +60,7 @@ def _problem(failed: Sequence[Attempt], now: datetime, may_backfill: bool) -> Pr
     return Problem(
         workflow=latest.session.workflow.name,
         schedule_href=reverse("schedule", args=[schedule.pk]) if schedule else "",
-        count=f"{len(failed)} failed",
+        count=f"{len(failed)}{'+' if len(failed) >= LOOKED_AT else ''} failed",
         since=moment(min(times), zone_of(latest, schedule), now),
         last=relative(_end_of(latest, now), now),
         reason=reason_text(latest)[:REASON_LENGTH],

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from scratch import ROOT, machine, table
+from scratch import ROOT, django_on_scratch, machine, table
 
 PATIENCE = 180.0
 
@@ -120,6 +120,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in (site.folder / ".venv").rglob("*") if not path.is_symlink())
     finally:
         shutil.rmtree(folder)
+    django_on_scratch("startup", database="")  # for the line about the machine: the start has its own
     print(machine())
     print(
         table(

@@ -15,7 +15,7 @@ from projects import apikeys
 from scheduler.api.docs import document
 from scheduler.models import Attempt, Schedule, TaskRun
 
-EXAMPLES = 40
+EXAMPLES = 25
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,

@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from kombu import pools
 
 from projects import apikeys
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
@@ -264,13 +265,15 @@ def own_broker(tmp_path: Path, worker_id: str) -> Iterator[dict[str, str]]:
             queue(connection_.default_channel).declare()
             queue(connection_.default_channel).purge()
     yield environment
+    with app.connection_for_write() as connection_:
+        for queue in app.conf.task_queues:
+            queue(connection_.default_channel).delete()
     app.conf.broker_url, app.conf.task_queues = before
     _forget_connections()
 
 
 def _forget_connections() -> None:
-    if app._pool is not None:
-        app.pool.force_close_all()
+    pools.reset()
     app._pool = None
     app.__dict__.pop("amqp", None)  # it remembers queues, routes and a producer pool, once it has sent anything
 

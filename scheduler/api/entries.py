@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from projects.models import Project, Workflow
+from scheduler.api.rows import Run, SessionRow
 from scheduler.backfill import Plan, PlannedAttempt
-from scheduler.models import Attempt, Schedule, Session, TaskRun, TaskState
+from scheduler.models import Attempt, AttemptStatus, Schedule, TaskRun, TaskState
 from scheduler.models.attempt import DONE
 from scheduler.timetable import NEVER, TimetableError, zone
 
@@ -26,12 +26,13 @@ CANCELABLE = {TaskState.BLOCKED, TaskState.READY, TaskState.RUNNING, TaskState.P
 def plan_entry(plan: Plan, *, now: datetime) -> Entry:
     """The answer to a backfill asked for at `now`; without ids when nothing was written."""
     schedule = plan.schedule
+    project, workflow = schedule.workflow.project, schedule.workflow
     owner = {
-        "project": project_entry(schedule.workflow.project),
-        "workflow": workflow_entry(schedule.workflow, schedule.definition_id),
+        "project": name_entry(project.pk, project.name),
+        "workflow": name_entry(schedule.definition_id, workflow.name),
     }
-    same = {**owner, **new_run_entry(plan.request.attempt_name, now)}
-    place = place_of(schedule.definition.timezone)
+    run = run_entry(Run(0, 0, plan.request.attempt_name, {}, AttemptStatus.QUEUED, now, None, None, None))
+    same, place = {**owner, **run}, place_of(schedule.definition.timezone)
     written = plan.backfill is not None
     attempts = [planned_entry(item, same, place, written=written) for item in plan.planned]
     return {"id": str(schedule.pk), **owner, "attempts": attempts}
@@ -47,11 +48,6 @@ def planned_entry(item: PlannedAttempt, same: Entry, place: ZoneInfo, *, written
         "sessionUuid": str(item.session_uuid),
         "sessionTime": local_time(item.slot.session_time, place),
     }
-
-
-def new_run_entry(name: str, now: datetime) -> Entry:
-    """A run that has not begun, without its id."""
-    return run_entry(Attempt(name=name, created_at=now))
 
 
 def conflict_entries(plan: Plan) -> list[Entry]:
@@ -74,11 +70,12 @@ def schedule_entries(schedules: Iterable[Schedule]) -> Entry:
 
 
 def schedule_entry(schedule: Schedule) -> Entry:
-    """Needs `with_names()`."""
+    """Needs the workflow and its project."""
+    project, workflow = schedule.workflow.project, schedule.workflow
     return {
         "id": str(schedule.pk),
-        "project": project_entry(schedule.workflow.project),
-        "workflow": workflow_entry(schedule.workflow, schedule.definition_id),
+        "project": name_entry(project.pk, project.name),
+        "workflow": name_entry(schedule.definition_id, workflow.name),
         "nextRunTime": instant(schedule.next_run_time or NEVER),
         "nextScheduleTime": next_session(schedule),
         "disabledAt": instant(schedule.disabled_at) if schedule.disabled_at else None,
@@ -91,72 +88,56 @@ def next_session(schedule: Schedule) -> str:
     return local_time(schedule.next_session_time, place_of(schedule.timezone))
 
 
-def session_entries(sessions: Iterable[Session]) -> Entry:
-    return {"sessions": [session_entry(session) for session in sessions]}
+def session_entries(rows: Iterable[tuple[Run | None, SessionRow]]) -> Entry:
+    return {"sessions": [session_entry(run, session) for run, session in rows]}
 
 
-def session_entry(session: Session) -> Entry:
-    """Needs `with_names()` and `with_latest_attempt()`. Without an attempt there is no definition: UTC, and no id."""
-    latest = session.latest_attempt
+def session_entry(latest: Run | None, session: SessionRow) -> Entry:
+    """A session; one without an attempt has no definition, either, and is shown in UTC."""
     return {
-        "id": str(session.pk),
-        "project": project_entry(session.workflow.project),
-        "workflow": workflow_entry(session.workflow, latest.definition_id if latest else None),
-        "sessionUuid": str(session.uuid),
-        "sessionTime": local_time(session.session_time, place_of(latest.definition.timezone if latest else "UTC")),
+        "id": str(session.session_id),
+        "project": name_entry(session.project_id, session.project_name),
+        "workflow": name_entry(session.definition_id, session.workflow_name),
+        "sessionUuid": str(session.session_uuid),
+        "sessionTime": local_time(session.session_time, place_of(session.timezone or "UTC")),
         "lastAttempt": run_entry(latest) if latest else None,
     }
 
 
-def attempt_entries(attempts: Iterable[Attempt]) -> Entry:
-    return {"attempts": [named_attempt_entry(attempt) for attempt in attempts]}
+def attempt_entries(rows: Iterable[tuple[Run, SessionRow]]) -> Entry:
+    return {"attempts": [attempt_entry(run, session) for run, session in rows]}
 
 
-def named_attempt_entry(attempt: Attempt) -> Entry:
-    """Needs `with_names()`."""
-    workflow = attempt.session.workflow
-    return attempt_entry(
-        attempt,
-        attempt.session,
-        project=project_entry(workflow.project),
-        workflow=workflow_entry(workflow, attempt.definition_id),
-        place=place_of(attempt.definition.timezone),
-    )
-
-
-def attempt_entry(attempt: Attempt, session: Session, *, project: Entry, workflow: Entry, place: ZoneInfo) -> Entry:
-    """An attempt with all that it belongs to; the two entries may be shared between attempts."""
+def attempt_entry(run: Run, session: SessionRow) -> Entry:
+    """An attempt with all that it belongs to."""
     return {
-        "id": str(attempt.pk),
-        "index": attempt.index,
-        "project": project,
-        "workflow": workflow,
-        "sessionId": str(session.pk),
-        "sessionUuid": str(session.uuid),
-        "sessionTime": local_time(session.session_time, place),
-        **run_entry(attempt),
+        **run_entry(run),
+        "project": name_entry(session.project_id, session.project_name),
+        "workflow": name_entry(session.definition_id, session.workflow_name),
+        "sessionId": str(session.session_id),
+        "sessionUuid": str(session.session_uuid),
+        "sessionTime": local_time(session.session_time, place_of(session.timezone or "UTC")),
     }
 
 
-def run_entry(attempt: Attempt) -> Entry:
+def run_entry(run: Run) -> Entry:
     """The attempt alone, as the last one of its session is shown."""
-    status = str(attempt.status)
     entry = {
-        "id": str(attempt.pk),
-        "index": attempt.index,
-        "params": attempt.params,
-        "status": status,
-        "done": status in DONE,
-        "success": status == "success",
-        "cancelRequested": attempt.cancel_requested_at is not None,
-        "createdAt": instant(attempt.created_at),
+        "id": str(run.id),
+        "index": run.number,
+        "params": run.params,
+        "status": str(run.status),
+        "done": run.status in DONE,
+        "success": run.status == AttemptStatus.SUCCESS,
+        "cancelRequested": run.cancel_requested_at is not None,
+        "createdAt": instant(run.created_at),
     }
-    if attempt.name:
-        entry["retryAttemptName"] = attempt.name
-    if attempt.finished_at is not None:
-        entry["finishedAt"] = instant(attempt.finished_at)
-    if attempt.pool_id is not None:
-        entry["poolId"] = str(attempt.pool_id)
+    if run.name:
+        entry["retryAttemptName"] = run.name
+    if run.finished_at is not None:
+        entry["finishedAt"] = instant(run.finished_at)
+    if run.pool_id is not None:
+        entry["poolId"] = str(run.pool_id)
     return entry
 
 
@@ -186,15 +167,9 @@ def task_entry(task: TaskRun, ids: dict[int, str], *, canceled: bool) -> Entry:
     }
 
 
-def project_entry(project: Project) -> Entry:
-    return {"id": str(project.pk), "name": project.name}
-
-
-def workflow_entry(workflow: Workflow, definition_id: int | None) -> Entry:
-    """The wire knows a workflow by the id of its definition."""
-    if definition_id is None:
-        return {"name": workflow.name}
-    return {"id": str(definition_id), "name": workflow.name}
+def name_entry(pk: int | None, name: str) -> Entry:
+    """A project, or a workflow: that one goes by the id of its definition."""
+    return {"name": name} if pk is None else {"id": str(pk), "name": name}
 
 
 def instant(moment: datetime) -> str:

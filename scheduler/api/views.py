@@ -1,5 +1,6 @@
 """DOOR: the REST API. Each view finds what the caller may see, makes one call, and shows what came of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,7 @@ from scheduler.api.authentication import key_of
 from scheduler.api.fields import LARGEST_PAGE
 from scheduler.api.permissions import BACKFILLING, READING
 from scheduler.api.requests import AttemptQuery, BackfillRequest, ListQuery
+from scheduler.api.rows import attempt_rows, session_rows
 from scheduler.api.schema import BACKFILL_EXAMPLES, documented
 from scheduler.backfill import backfill as run_backfill
 from scheduler.models import Attempt, Schedule, Session
@@ -27,6 +29,8 @@ from scheduler.models.schedule import ScheduleQuerySet
 from scheduler.models.session import SessionQuerySet
 
 Row = TypeVar("Row", bound=Model)
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
+Found = TypeVar("Found")
 
 
 class ReadingViewSet(ViewSet):
@@ -40,12 +44,12 @@ class ScheduleViewSet(ReadingViewSet):
     def list(self, request: Request) -> Response:
         """Schedules by rising id."""
         page = ListQuery.read(request)
-        rows = schedules(request).with_names().filter(pk__gt=page.get("last_id", 0)).order_by("pk")
+        rows = schedules(request).filter(pk__gt=page.get("last_id", 0)).order_by("pk")
         return Response(entries.schedule_entries(rows[: size(page)]))
 
     @documented("getSchedule", shapes.Schedule, refused=[404])
     def retrieve(self, request: Request, pk: int) -> Response:
-        return Response(entries.schedule_entry(found(schedules(request).with_names(), pk, "schedule")))
+        return Response(entries.schedule_entry(one(schedules(request), pk, "schedule")))
 
     @documented(
         "backfillSchedule",
@@ -62,7 +66,7 @@ class ScheduleViewSet(ReadingViewSet):
         All of them are created, or none. A session that already has an attempt of that name, or one that is not
         done, is a conflict, in a dry run, too. A dry run answers the same with ids `0`, and writes nothing.
         """
-        found(schedules(request).only("pk"), pk, "schedule")
+        one(schedules(request), pk, "schedule")
         wanted = BackfillRequest.read(request)
         now = datetime.now(UTC)
         plan = run_backfill(schedule_id=pk, **wanted, now=now, requested_by=cast(User, request.user))
@@ -74,22 +78,20 @@ class SessionViewSet(ReadingViewSet):
     def list(self, request: Request) -> Response:
         """Sessions by falling id, each with its latest attempt."""
         page = ListQuery.read(request)
-        rows = newest(sessions(request).with_names().with_latest_attempt(), page)
-        return Response(entries.session_entries(rows))
+        return Response(entries.session_entries(session_rows(newest(sessions(request), page))))
 
     @documented("getSession", shapes.Session, refused=[404])
     def retrieve(self, request: Request, pk: int) -> Response:
-        rows = sessions(request).with_names().with_latest_attempt()
-        return Response(entries.session_entry(found(rows, pk, "session")))
+        rows = session_rows(sessions(request).filter(pk=pk))
+        return Response(entries.session_entry(*only(rows, pk, "session")))
 
     @documented("getSessionAttempts", shapes.AttemptList, refused=[404], parameters=[ListQuery])
     @action(detail=True)
     def attempts(self, request: Request, pk: int) -> Response:
         """Attempts of one session, the newest first."""
         page = ListQuery.read(request)
-        found(sessions(request).only("pk"), pk, "session")
-        rows = newest(Attempt.objects.filter(session=pk).with_names(), page)
-        return Response(entries.attempt_entries(rows))
+        one(sessions(request), pk, "session")
+        return Response(entries.attempt_entries(attempt_rows(newest(Attempt.objects.filter(session=pk), page))))
 
 
 class AttemptViewSet(ReadingViewSet):
@@ -97,32 +99,33 @@ class AttemptViewSet(ReadingViewSet):
     def list(self, request: Request) -> Response:
         """Attempts by falling id: the latest of each session, or all with `include_retried`."""
         query = AttemptQuery.read(request)
-        rows = attempts(request).with_names()
+        rows = attempts(request)
         if not query.get("include_retried", False):
             rows = rows.filter(is_latest=True)
         if "project" in query:
             rows = rows.filter(session__workflow__project=project_named(request, query["project"]))
         if "workflow" in query:
             rows = rows.filter(session__workflow__name=query["workflow"])
-        return Response(entries.attempt_entries(newest(rows, query)))
+        return Response(entries.attempt_entries(attempt_rows(newest(rows, query))))
 
     @documented("getAttempt", shapes.Attempt, refused=[404])
     def retrieve(self, request: Request, pk: int) -> Response:
-        return Response(entries.named_attempt_entry(found(attempts(request).with_names(), pk, "attempt")))
+        rows = attempt_rows(attempts(request).filter(pk=pk))
+        return Response(entries.attempt_entry(*only(rows, pk, "attempt")))
 
     @documented("getAttemptRetries", shapes.AttemptList, refused=[404])
     @action(detail=True)
     def retries(self, request: Request, pk: int) -> Response:
         """All attempts of the same session, by index."""
-        attempt = found(attempts(request).only("session"), pk, "attempt")
-        rows = Attempt.objects.filter(session=attempt.session_id).with_names().order_by("index")
-        return Response(entries.attempt_entries(rows))
+        attempt = one(attempts(request), pk, "attempt")
+        rows = Attempt.objects.filter(session=attempt.session_id).order_by("index")
+        return Response(entries.attempt_entries(attempt_rows(rows)))
 
     @documented("getAttemptTasks", shapes.TaskList, refused=[404])
     @action(detail=True)
     def tasks(self, request: Request, pk: int) -> Response:
         """The steps of the attempt, in the order of the definition."""
-        attempt = found(attempts(request), pk, "attempt")
+        attempt = one(attempts(request), pk, "attempt")
         return Response(entries.task_entries(attempt, list(attempt.tasks.order_by("position"))))
 
 
@@ -138,7 +141,7 @@ class NothingHere(APIView):
 
 
 def schedules(request: Request) -> ScheduleQuerySet:
-    return Schedule.objects.visible_to(request.user, key_of(request))
+    return Schedule.objects.visible_to(request.user, key_of(request)).select_related("workflow__project")
 
 
 def sessions(request: Request) -> SessionQuerySet:
@@ -149,11 +152,14 @@ def attempts(request: Request) -> AttemptQuerySet:
     return Attempt.objects.visible_to(request.user, key_of(request))
 
 
-def found(rows: QuerySet[Row], pk: int, what: str) -> Row:
-    row = rows.filter(pk=pk).first()
-    if row is None:
+def one(rows: QuerySet[Row], pk: int, what: str) -> Row:
+    return only(list(rows.filter(pk=pk)), pk, what)
+
+
+def only(rows: Sequence[Found], pk: int, what: str) -> Found:
+    if not rows:
         raise NotFound(f"There is no {what} {pk}.")
-    return row
+    return rows[0]
 
 
 def project_named(request: Request, name: str) -> Project:
@@ -163,7 +169,7 @@ def project_named(request: Request, name: str) -> Project:
     return project
 
 
-def newest(rows: QuerySet[Row], page: dict[str, Any]) -> QuerySet[Row]:
+def newest(rows: Rows, page: dict[str, Any]) -> Rows:
     """One page of rows by falling id."""
     if "last_id" in page:
         rows = rows.filter(pk__lt=page["last_id"])

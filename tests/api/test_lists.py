@@ -382,7 +382,7 @@ def test_a_list_asked_for_in_an_odd_charset_is_answered(api: Any, charset: str) 
     ("path", "queries"),
     [
         ("schedules", 2),
-        ("sessions", 3),
+        ("sessions", 2),
         ("attempts", 2),
         ("attempts?include_retried=true", 2),
         ("attempts?project=sales&workflow=w1", 3),

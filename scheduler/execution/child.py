@@ -105,7 +105,7 @@ class Child:
                     on_output(piece)
                 elif piece == b"":
                     selector.unregister(output)
-            elif ended in ready:
+            if ended in ready:
                 return
             every_second()
 

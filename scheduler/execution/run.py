@@ -203,7 +203,6 @@ class _Run:
         )
         context = Context(
             command=step.command,
-            settings=step.settings,
             variables=variables,
             exported=variables.exported,
             write=self._journal.log.write,

@@ -364,3 +364,48 @@ def test_no_thread_is_left_when_nothing_is_held() -> None:
     keeper.join()
 
     assert keeper._threads == {}
+
+
+class Recorder:
+    """Stands for a child: what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def terminate(self) -> None:
+        self.asked.append("terminate")
+
+    def kill(self) -> None:
+        self.asked.append("kill")
+
+
+def test_a_canceled_child_is_asked_to_end_and_killed_ten_seconds_later() -> None:
+    lease, child = Lease(attempts.Claim(1, 1), claimed_at=seconds()), Recorder()
+
+    with lease.over(child):
+        lease.cancel()
+        asked_at = seconds()
+        lease.enforce(asked_at + 9.5)
+        assert child.asked == ["terminate"]
+        lease.enforce(asked_at + 10.5)
+
+    assert child.asked == ["terminate", "kill"]
+
+
+def test_a_child_that_starts_after_the_cancel_is_asked_at_once() -> None:
+    lease, child = Lease(attempts.Claim(1, 1), claimed_at=seconds()), Recorder()
+    lease.cancel()
+
+    with lease.over(child):
+        pass
+
+    assert child.asked == ["terminate"]
+
+
+def test_what_no_database_can_hold_is_made_storable(execute: Execute, log_of: LogOf) -> None:
+    document = {"+a\0b": {"echo>": "x\0y", "n": float("nan"), "_export": {"k\0": "\ud800"}}}
+
+    attempt = execute(document)
+
+    assert (attempt.status, log_of(attempt)) == ("success", "xy\n")
+    assert TaskRun.objects.get(attempt=attempt, position=1).config == {"echo>": "xy", "n": "nan", "_export": {"k": "?"}}

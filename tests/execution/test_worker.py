@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from scheduler import attempts
@@ -161,3 +162,22 @@ def test_a_worker_that_must_end_at_once_kills_what_runs_and_gives_it_back(
     wait_until(lambda: not alive(f"sleep {marker}"), 5)
     assert Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED
     assert Attempt.objects.get(pk=attempt.pk).deliveries == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("live_worker")
+def test_a_broken_connection_costs_an_attempt_nothing(
+    start: Make, ended: Make, running: Callable[..., None], log_of: Callable[[Attempt], str]
+) -> None:
+    attempt = start({"+a": {"sh>": "echo begun; sleep 1.5; echo end"}, "+b": {"sh>": "echo after"}})
+    running(attempt, "begun")
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    assert ended(attempt).status == AttemptStatus.SUCCESS
+    assert log_of(attempt) == "begun\nend\nafter\n"
+    assert attempt.deliveries == 1

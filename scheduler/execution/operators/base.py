@@ -35,10 +35,12 @@ class Spawn(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """One task. `command` is the text beside the operator, its `${…}` not yet replaced."""
+    """One task. `command` is what stands beside the operator, its `${…}` not yet replaced.
+
+    `variables` holds the task's own settings, too; `exported()` is what `_export` gives it.
+    """
 
     command: Any
-    settings: Mapping[str, Any]
     variables: Mapping[str, object]
     exported: Callable[[], Mapping[str, object]]
     write: Callable[[bytes], None]

@@ -1,31 +1,22 @@
 """Factories that need no arguments in the common case, and the switch between databases."""
 
-import inspect
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
-from kombu import pools
 
 from projects import apikeys
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
-from scheduler.broker import broker_url
-from scheduler.celery import app
 from scheduler.execution.run import definition_of
 from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.timetable import Kind, Timetable
-from tests.own_queues import own_queues
+from tests.processes import live_worker, own_broker, start_beat, start_process, start_worker, wait_until
+
+__all__ = ["live_worker", "own_broker", "start_beat", "start_process", "start_worker", "wait_until"]
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ECHO = {"+hello": {"echo>": "hello ${session_time}"}}
@@ -201,140 +192,3 @@ def is_postgres() -> bool:
 def _fresh_definitions() -> None:
     """Definitions never change, so workers remember them by id; a test's rollback gives the same ids again."""
     definition_of.cache_clear()
-
-
-# --- real worker processes -------------------------------------------------------------------------------------
-
-
-@dataclass
-class Worker:
-    """A running `celery worker`. Ends with the test, by its own process id."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def stop(self, timeout: float = 20) -> int:
-        """Ask it to end in good order (SIGTERM); kill it when it does not. Returns its exit status."""
-        self.process.terminate()
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            pytest.fail(f"The worker did not end:\n{self.output.read_text()}")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., Any]:
-    """wait_until(lambda: condition, timeout=10): the first true value of the condition; fails after the time."""
-
-    def wait(condition: Callable[[], Any], timeout: float = 10) -> Any:
-        end = time.monotonic() + timeout
-        while not (found := condition()):
-            if time.monotonic() > end:
-                pytest.fail(f"Not true within {timeout} s: {inspect.getsource(condition).strip()}")
-            time.sleep(0.02)
-        return found
-
-    return wait
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path, worker_id: str) -> Iterator[dict[str, str]]:
-    """Doorbells of this test reach this test's workers alone. Yields the workers' environment for that.
-
-    The embedded broker gets a file of its own; the queues of Redis and RabbitMQ get a prefix, and are emptied.
-    """
-    embedded = not os.environ.get("TEST_BROKER_URL")
-    environment = {
-        "BROKER_URL": broker_url(tmp_path / "broker.sqlite3") if embedded else os.environ["TEST_BROKER_URL"],
-        "HINDCAST_TEST_QUEUES": f"hindcast-test-{worker_id}-",
-    }
-    before = (app.conf.broker_url, app.conf.task_queues)
-    app.conf.broker_url, app.conf.task_queues = environment["BROKER_URL"], own_queues(environment)
-    _forget_connections()
-    with app.connection_for_write() as connection_:
-        for queue in app.conf.task_queues:
-            queue(connection_.default_channel).declare()
-            queue(connection_.default_channel).purge()
-    yield environment
-    with app.connection_for_write() as connection_:
-        for queue in app.conf.task_queues:
-            queue(connection_.default_channel).delete()
-    app.conf.broker_url, app.conf.task_queues = before
-    _forget_connections()
-
-
-def _forget_connections() -> None:
-    pools.reset()
-    app._pool = None
-    app.__dict__.pop("amqp", None)  # it remembers queues, routes and a producer pool, once it has sent anything
-
-
-@pytest.fixture
-def start_worker(transactional_db: None, own_broker: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """start_worker(pool="prefork", HINDCAST_LEASE_SECONDS="2"): a real worker of two slots on the test's database."""
-    started: list[Worker] = []
-
-    def start(pool: str = "threads", **environment: str) -> Worker:
-        ready = tmp_path / f"ready-{len(started)}"
-        output = tmp_path / f"worker-{len(started)}.log"
-        command = f"-m celery -A scheduler worker --pool {pool} -c 2 -Q scheduled,manual,backfill,celery".split()
-        quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat", "-l", "WARNING"]
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, *command, *quiet],
-                cwd=settings.BASE_DIR,
-                env={
-                    **os.environ,
-                    "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
-                    "DATABASE_URL": _database_url(),
-                    "HINDCAST_VAR": str(settings.VAR_DIR),
-                    "HINDCAST_WORK_DIR": str(tmp_path / "work"),
-                    "HINDCAST_TEST_READY": str(ready),
-                    **own_broker,
-                    **environment,
-                },
-                stdout=file,
-                stderr=file,
-            )
-        worker = Worker(process, output)
-        started.append(worker)
-        _wait_for(ready, worker)
-        return worker
-
-    yield start
-    for worker in started:
-        if worker.process.poll() is None:
-            worker.stop()
-
-
-@pytest.fixture
-def live_worker(start_worker: Callable[..., Worker]) -> Worker:
-    """A real worker with the thread pool, ready. Mark the test with `processes`."""
-    return start_worker()
-
-
-def _database_url() -> str:
-    """Where this process keeps the test's rows."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    owner = f"{database['USER']}:{quote(database['PASSWORD'])}"
-    return f"postgres://{owner}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-
-
-def _wait_for(ready: Path, worker: Worker) -> None:
-    end = time.monotonic() + 30
-    while not ready.exists():
-        if worker.process.poll() is not None or time.monotonic() > end:
-            worker.kill()
-            pytest.fail(f"The worker did not start:\n{worker.output.read_text()}")
-        time.sleep(0.02)

@@ -1,0 +1,77 @@
+"""The clock as a real process: due schedules start on time, and the users' own periodic tasks go on as ever."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from scheduler import dispatch
+from scheduler.celery import app
+from scheduler.models import Attempt, AttemptStatus, Lane, Session
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def every_second(transactional_db, make_schedule):
+    """A schedule with a session every second, from now on."""
+    return make_schedule("1", kind="seconds_interval", at=datetime.now(UTC))
+
+
+def test_a_beat_starts_due_sessions_every_second_and_a_worker_runs_them(
+    every_second, live_worker, start_beat, wait_until
+):
+    start_beat()
+
+    done = Attempt.objects.filter(status=AttemptStatus.SUCCESS)
+    wait_until(lambda: done.count() >= 3, timeout=15)
+
+    first, second, third = Session.objects.order_by("session_time")[:3]
+    assert second.session_time - first.session_time == timedelta(seconds=1)
+    assert third.session_time - second.session_time == timedelta(seconds=1)
+    lags = [a.released_at - a.session.session_time for a in done.select_related("session").order_by("pk")[1:3]]
+    assert all(timedelta(0) <= lag < timedelta(seconds=3) for lag in lags)
+
+
+def test_the_users_own_periodic_tasks_go_on(transactional_db, start_beat, wait_until):
+    interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(name="mine", task="shop.count", interval=interval, queue="celery")
+
+    start_beat()
+
+    def messages():
+        with app.connection_for_read() as connection:
+            return app.amqp.queues["celery"](connection.default_channel).queue_declare().message_count
+
+    wait_until(lambda: messages() >= 2, timeout=15)
+
+
+def test_a_beat_ends_in_good_order(transactional_db, start_beat):
+    beat = start_beat()
+
+    assert beat.stop(timeout=10) == 0
+
+
+def test_two_beats_start_every_session_once(every_second, start_beat, wait_until):
+    beats = [start_beat(), start_beat()]
+
+    wait_until(lambda: Session.objects.count() >= 4, timeout=15)
+    for beat in beats:
+        beat.stop()
+
+    times = list(Session.objects.order_by("session_time").values_list("session_time", flat=True))
+    assert times == [times[0] + timedelta(seconds=n) for n in range(len(times))]
+    assert Attempt.objects.count() == len(times)
+
+
+def test_a_beat_rings_again_for_work_whose_doorbell_was_lost(
+    schedule, make_attempt, transactional_db, live_worker, start_beat, wait_until
+):
+    attempt = make_attempt(
+        schedule, status=AttemptStatus.QUEUED, lane=Lane.MANUAL, released_at=datetime.now(UTC) - timedelta(minutes=1)
+    )
+    assert dispatch.doorbells(Lane.MANUAL) == 0
+
+    start_beat()
+
+    wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.SUCCESS, timeout=15)

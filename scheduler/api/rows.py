@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import FilteredRelation, Q
+from django.db.models import FilteredRelation, Q, QuerySet
 
+from scheduler.models import Attempt, Session
 from scheduler.models.attempt import AttemptQuerySet
 from scheduler.models.session import SessionQuerySet
 
@@ -77,14 +78,19 @@ SESSION = (
 
 
 def attempt_rows(attempts: AttemptQuerySet) -> list[tuple[Run, SessionRow]]:
-    rows = attempts.values_list(*RUN, *SESSION_OF_ATTEMPT)
-    return [(Run._make(row[:WIDTH]), SessionRow._make(row[WIDTH:])) for row in rows]
+    return [(Run._make(row[:WIDTH]), SessionRow._make(row[WIDTH:])) for row in attempt_query(attempts)]
 
 
 def session_rows(sessions: SessionQuerySet) -> list[tuple[Run | None, SessionRow]]:
     """Each session with its latest attempt, where it has one."""
+    rows = session_query(sessions)
+    return [(Run._make(row[:WIDTH]) if row[0] is not None else None, SessionRow._make(row[WIDTH:])) for row in rows]
+
+
+def attempt_query(attempts: AttemptQuerySet) -> QuerySet[Attempt, tuple[Any, ...]]:
+    return attempts.values_list(*RUN, *SESSION_OF_ATTEMPT)
+
+
+def session_query(sessions: SessionQuerySet) -> QuerySet[Session, tuple[Any, ...]]:
     latest = FilteredRelation("attempts", condition=Q(attempts__is_latest=True))
-    rows = sessions.annotate(latest=latest).values_list(*LATEST_RUN, *SESSION)
-    return [
-        (Run._make(row[: len(RUN)]) if row[0] is not None else None, SessionRow._make(row[len(RUN) :])) for row in rows
-    ]
+    return sessions.annotate(latest=latest).values_list(*LATEST_RUN, *SESSION)

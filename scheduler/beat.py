@@ -3,10 +3,13 @@
 No message and no worker slot stand between the time and the session. The users' own PeriodicTasks go on as ever.
 """
 
+import signal
 import time
 from datetime import UTC, datetime
 
 import structlog
+from celery.beat import Service
+from celery.signals import beat_init
 from django.db import DatabaseError, close_old_connections
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -42,3 +45,14 @@ def start_due_sessions(now: datetime) -> None:
     except DatabaseError as error:
         log.warning("tick_failed", error=str(error))
         close_old_connections()
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def end_after_this_tick(sender: Service, **_: object) -> None:
+    """SIGTERM and SIGINT end the beat once the tick under way is over.
+
+    Celery's own handler saves the schedule on the spot. When the signal comes in the middle of a statement, that
+    waits for the lock of a connection which the interrupted statement holds, and the beat hangs for ever.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sender.stop())

@@ -1,8 +1,10 @@
 """The clock as a real process: due schedules start on time, and the users' own periodic tasks go on as ever."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from scheduler import dispatch
@@ -40,8 +42,8 @@ def test_the_users_own_periodic_tasks_go_on(transactional_db, start_beat, wait_u
     start_beat()
 
     def messages():
-        with app.connection_for_read() as connection:
-            return app.amqp.queues["celery"](connection.default_channel).queue_declare().message_count
+        with app.connection_for_read() as broker:
+            return app.amqp.queues["celery"](broker.default_channel).queue_declare().message_count
 
     wait_until(lambda: messages() >= 2, timeout=15)
 
@@ -50,6 +52,22 @@ def test_a_beat_ends_in_good_order(transactional_db, start_beat):
     beat = start_beat()
 
     assert beat.stop(timeout=10) == 0
+
+
+@pytest.mark.postgres
+def test_a_beat_that_is_asked_to_end_in_the_middle_of_a_statement_ends(every_second, start_beat, wait_until):
+    interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(name="mine", task="shop.count", interval=interval, queue="celery")
+    beat = start_beat()
+    wait_until(lambda: Session.objects.count() > 1)
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE scheduler_schedule")
+        time.sleep(1.5)
+        beat.process.terminate()
+        time.sleep(0.5)
+
+    assert beat.process.wait(10) == 0
 
 
 def test_two_beats_start_every_session_once(every_second, start_beat, wait_until):

@@ -196,7 +196,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["scheduler.api.wire.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["scheduler.api.wire.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "scheduler.api.wire.OneForm",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_METADATA_CLASS": None,
@@ -204,6 +204,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "scheduler.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
+    "UNICODE_JSON": False,  # all ASCII, so that any text in the database has a form
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Hindcast",

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
+from rest_framework.renderers import JSONRenderer
 
-from scheduler.api.wire import JSONRenderer, parsed
+from scheduler.api.wire import parsed
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -33,6 +34,10 @@ def test_json_is_read_as_the_standard_library_reads_it(value: Any) -> None:
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with contextlib.suppress(ParseError):
         parsed(body)
+
+
+def test_what_is_rendered_is_ascii_whatever_the_text() -> None:
+    assert JSONRenderer().render({"x": "ü\u2028\ud800"}) == b'{"x":"\\u00fc\\u2028\\ud800"}'
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -51,8 +51,8 @@ def start_due_sessions(now: datetime) -> None:
 def end_after_this_tick(sender: Service, **_: object) -> None:
     """SIGTERM and SIGINT end the beat once the tick under way is over.
 
-    Celery's own handler saves the schedule on the spot. When the signal comes in the middle of a statement, that
-    waits for the lock of a connection which the interrupted statement holds, and the beat hangs for ever.
+    Celery's own handler uses the database on the spot, on top of whatever statement the signal interrupted, and then
+    raises through it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sender.stop())

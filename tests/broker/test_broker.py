@@ -147,6 +147,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         environment = os.environ | {
             "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
             "TINY_BROKER": broker_url(tmp_path / "broker.sqlite3"),
+            "BROKER_URL": "",  # that of the suite, which the celery command would take for its own
             "TINY_LEDGER": str(tmp_path / "ledger"),
             "PYTHONUNBUFFERED": "1",
         }

@@ -3,7 +3,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 HOST ?= 127.0.0.1
-WORKERS ?= auto
+# More than there are cores: many tests wait for processes of their own.
+WORKERS ?= 4
 
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -62,7 +62,7 @@ class Workflow:
     """A workflow with sessions without end, one minute apart."""
 
     def __init__(self, name: str, document: dict[str, object]) -> None:
-        from projects.models import Project, Revision, Workflow, WorkflowDefinition  # noqa: PLC0415
+        from projects.models import Project, Revision, Workflow, WorkflowDefinition
 
         project = Project.objects.create(name=name, created_at=START)
         revision = Revision.objects.create(project=project, name="1", created_at=START)
@@ -72,8 +72,8 @@ class Workflow:
 
     def run(self, count: int) -> float:
         """Seconds from the trigger of `count` attempts at once until all are done."""
-        from scheduler import dispatch  # noqa: PLC0415 - Django is not set up before
-        from scheduler.models import Attempt, AttemptStatus, Lane, Session  # noqa: PLC0415
+        from scheduler import dispatch
+        from scheduler.models import Attempt, AttemptStatus, Lane, Session
 
         sessions = [
             Session(workflow=self._row, session_time=START + timedelta(minutes=self._minutes + step), created_at=START)
@@ -85,6 +85,7 @@ class Workflow:
         rows = [
             Attempt(
                 session=session,
+                workflow_id=session.workflow_id,
                 definition=self._definition,
                 index=1,
                 lane=Lane.MANUAL,

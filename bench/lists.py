@@ -32,10 +32,10 @@ SELECT workflows[1 + i %% %(count)s], timestamptz '2020-01-01 00:00Z' + i / %(co
   FROM generate_series(%(first)s, %(last)s) i, (SELECT %(workflows)s::bigint[] AS workflows) w
 """
 ATTEMPTS = """
-INSERT INTO scheduler_attempt (session_id, definition_id, index, name, is_latest, status, reason, params, lane,
-       created_at, released_at, started_at, finished_at, worker, lease_token, deliveries)
-SELECT s.id, d.id, n, CASE n WHEN 1 THEN '' ELSE 'again' END, n = last, 'success', '{}', '{"day": "2026-01-01"}',
-       'scheduled', s.created_at, s.created_at, s.created_at, s.created_at, 'host-1', 1, 1
+INSERT INTO scheduler_attempt (session_id, workflow_id, definition_id, index, name, is_latest, status, reason, params,
+       lane, created_at, released_at, started_at, finished_at, worker, lease_token, deliveries)
+SELECT s.id, s.workflow_id, d.id, n, CASE n WHEN 1 THEN '' ELSE 'again' END, n = last, 'success', '{}',
+       '{"day": "2026-01-01"}', 'scheduled', s.created_at, s.created_at, s.created_at, s.created_at, 'host-1', 1, 1
   FROM scheduler_session s
   JOIN projects_workflowdefinition d ON d.workflow_id = s.workflow_id
   CROSS JOIN LATERAL (SELECT CASE WHEN s.id %% 10 = 0 THEN 2 ELSE 1 END AS last) l

@@ -293,6 +293,7 @@ def add_attempts(items: Sequence[PlannedAttempt], schedule: Schedule, row: Backf
     ids = insert_many(
         Attempt,
         same={
+            "workflow_id": schedule.workflow_id,
             "definition_id": schedule.definition_id,
             "name": row.name,
             "lane": Lane.BACKFILL,

@@ -78,7 +78,7 @@ def _pass(now: datetime, done: Ticked) -> int:
 
 def _unfinished() -> AttemptQuerySet:
     """Live attempts of the schedule's workflow, whatever started them."""
-    return Attempt.objects.live().filter(session__workflow=OuterRef("workflow"))
+    return Attempt.objects.live().filter(workflow=OuterRef("workflow"))
 
 
 def _decided(schedule: Schedule, now: datetime, done: Ticked) -> Turn | None:
@@ -164,6 +164,7 @@ def _inserted(sessions: Sequence[Session]) -> dict[object, Session]:
 def _first_attempt(schedule: Schedule, session: Session, now: datetime) -> Attempt:
     return Attempt(
         session=session,
+        workflow_id=schedule.workflow_id,
         definition_id=schedule.definition_id,
         index=1,
         lane=Lane.SCHEDULED,

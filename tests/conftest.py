@@ -139,6 +139,7 @@ def make_attempt(make_session: Callable[..., Session]) -> Callable[..., Attempt]
         return Attempt.objects.create(
             **{
                 "session": session,
+                "workflow": schedule.workflow,
                 "definition": schedule.definition,
                 "index": index,
                 "name": name,

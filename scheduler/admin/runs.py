@@ -85,7 +85,7 @@ class SessionAdmin(KeysetAdmin[Session]):
 
 @admin.register(Attempt)
 class AttemptAdmin(KeysetAdmin[Attempt]):
-    path_to_project = "session__workflow__project"
+    path_to_project = "workflow__project"
     list_display = (
         "id",
         "drawn",
@@ -99,7 +99,7 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
     list_filter = (
         "status",  # not the lane: no index, and a rare one would be looked for in the whole table
         linked("session", Session),
-        linked("workflow", Workflow, "session__workflow"),
+        linked("workflow", Workflow),
         linked("backfill", Backfill),
     )
     search_fields = ("backfill__name",)
@@ -179,7 +179,7 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
 
 @admin.register(TaskRun)
 class TaskRunAdmin(KeysetAdmin[TaskRun]):
-    path_to_project = "attempt__session__workflow__project"
+    path_to_project = "attempt__workflow__project"
     list_display = (
         "id",
         "full_name",
@@ -219,7 +219,7 @@ class TaskRunAdmin(KeysetAdmin[TaskRun]):
 
 @admin.register(LogChunk)
 class LogChunkAdmin(KeysetAdmin[LogChunk]):
-    path_to_project = "attempt__session__workflow__project"
+    path_to_project = "attempt__workflow__project"
     list_display = (
         "id",
         link_column("attempt", "Attempt"),

@@ -58,9 +58,9 @@ SESSION_OF_ATTEMPT = (
     "session_id",
     "session__uuid",
     "session__session_time",
-    "session__workflow__name",
-    "session__workflow__project_id",
-    "session__workflow__project__name",
+    "workflow__name",
+    "workflow__project_id",
+    "workflow__project__name",
     "definition_id",
     "definition__timezone",
 )

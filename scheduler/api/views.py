@@ -172,9 +172,9 @@ def attempts_asked_for(projects: dict[int, str], query: dict[str, Any]) -> Attem
         raise NotFound(f"There is no project {query['project']!r}.")
     if "workflow" in query:
         workflows = Workflow.objects.filter(project__in=wanted, name=query["workflow"])
-        rows = Attempt.objects.filter(session__workflow__in=list(workflows.values_list("pk", flat=True)))
+        rows = Attempt.objects.filter(workflow__in=list(workflows.values_list("pk", flat=True)))
     else:
-        rows = Attempt.objects.filter(session__workflow__project__in=wanted)
+        rows = Attempt.objects.filter(workflow__project__in=wanted)
     return rows if query.get("include_retried", False) else rows.filter(is_latest=True)
 
 

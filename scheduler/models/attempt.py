@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
-from projects.models import NAME_LENGTH, ApiKey, Project, WorkflowDefinition
+from projects.models import NAME_LENGTH, ApiKey, Project, Workflow, WorkflowDefinition
 
 
 class AttemptStatus(models.TextChoices):
@@ -43,7 +43,7 @@ class Pool(models.Model):
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> AttemptQuerySet:
-        return self.filter(session__workflow__project__in=Project.objects.visible_to(user, key))
+        return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
 
     def with_names(self) -> AttemptQuerySet:
         """Everything that a list shows of an attempt, in one query."""
@@ -61,6 +61,8 @@ class Attempt(models.Model):
     """One run of a session. `status` moves only through `scheduler.attempts`."""
 
     session = models.ForeignKey("scheduler.Session", on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    # The session's, kept here too: lists of one workflow or project are read along one index.
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+", db_index=False)
     definition = models.ForeignKey(WorkflowDefinition, on_delete=models.PROTECT, related_name="+", db_index=False)
     index = models.PositiveIntegerField(help_text="1 for the first attempt of the session.")
     name = models.CharField(
@@ -132,6 +134,7 @@ class Attempt(models.Model):
                 name="attempt_turn_in_backfill",
             ),
             models.Index(fields=["status", "-id"], name="attempt_by_status"),
+            models.Index(fields=["workflow", "-id"], name="attempt_of_workflow"),
         ]
 
     def __str__(self) -> str:

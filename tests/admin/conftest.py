@@ -100,6 +100,7 @@ def populate(db: None, root: User) -> Callable[[int], None]:
             session = Session.objects.create(workflow=workflow, session_time=NOW, created_at=NOW)
             attempt = Attempt.objects.create(
                 session=session,
+                workflow=session.workflow,
                 definition=definition,
                 index=1,
                 name=f"b{number}",

@@ -44,6 +44,9 @@ def test_attempts_are_written_in_session_time_order_with_their_facts(schedule, o
     assert {(a.name, a.index, a.status, a.lane, a.is_latest, a.definition_id) for a in written} == {
         ("again", 1, "queued", "backfill", True, schedule.definition_id)
     }
+    assert {(attempt.workflow_id, attempt.session.workflow_id) for attempt in written} == {
+        (schedule.workflow_id, schedule.workflow_id)
+    }
     assert {attempt.created_at for attempt in written} == {NOW}
     assert all(attempt.params == {} and attempt.reason == {} for attempt in written)
     assert plan.backfill.created_by == operator

@@ -46,7 +46,9 @@ def queue(make_definition: Callable[..., WorkflowDefinition]) -> Callable[..., A
         now = timezone.now()
         session = Session.objects.create(workflow=definition.workflow, session_time=session_time, created_at=now)
         released = {"lane": Lane.MANUAL, "created_at": now, "released_at": now, **fields}
-        return Attempt.objects.create(session=session, definition=definition, index=1, **released)
+        return Attempt.objects.create(
+            session=session, workflow=definition.workflow, definition=definition, index=1, **released
+        )
 
     return make
 

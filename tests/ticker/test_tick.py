@@ -34,6 +34,7 @@ def test_a_session_starts_at_its_time_with_a_released_attempt(schedule):
     assert (attempt.name, attempt.index, attempt.lane, attempt.status) == ("", 1, "scheduled", "queued")
     assert attempt.released_at == NOW + HOUR
     assert attempt.definition == schedule.definition
+    assert attempt.workflow == attempt.session.workflow == schedule.workflow
 
 
 def test_the_cursor_moves_to_the_next_session(schedule):

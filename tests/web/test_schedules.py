@@ -170,6 +170,7 @@ def test_a_list_of_fifty_with_full_strips_stays_light(
     Attempt.objects.bulk_create(
         Attempt(
             session=session,
+            workflow_id=session.workflow_id,
             definition_id=definitions[session.workflow_id],
             index=1,
             status=AttemptStatus.SUCCESS,

@@ -125,6 +125,7 @@ def _attempt(item: Past, session: Session) -> Attempt:
     failure = item.failure
     return Attempt(
         session=session,
+        workflow_id=item.schedule.workflow_id,
         definition_id=item.definition_id,
         index=1,
         lane=Lane.SCHEDULED,

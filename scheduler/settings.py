@@ -8,17 +8,23 @@ DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, LOG_LEVEL and HINDCAST_*: see
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TypeVar
 
 import dj_database_url
 import django_stubs_ext
 import structlog
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from scheduler.broker import broker_url
 
 django_stubs_ext.monkeypatch()
+
+Number = TypeVar("Number", int, float)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("HINDCAST_VAR", BASE_DIR / "var"))
@@ -32,22 +38,28 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
-def env_int(name: str, default: int) -> int:
-    return int(os.environ.get(name, default))
+def env_number(name: str, default: Number) -> Number:
+    """A number of the kind of `default`. Raises ImproperlyConfigured naming the variable."""
+    text = os.environ.get(name, "").strip()
+    try:
+        return type(default)(text) if text else default
+    except ValueError:
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise ImproperlyConfigured(f"{name} is {text!r}: give {kind}, or leave it out for {default:g}.") from None
 
 
 def kept_secret_key() -> str:
     """The key under var/, made at the first start; two processes that start at once agree on one."""
     path = VAR_DIR / "secret_key"
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        key = get_random_secret_key() + get_random_secret_key()
-        file.write(key)
-    return key
+    if not path.exists():
+        VAR_DIR.mkdir(parents=True, exist_ok=True)
+        # Written aside and then linked: nobody ever reads half a key, and the first one counts.
+        with NamedTemporaryFile("w", dir=VAR_DIR, prefix="secret_key.") as file:
+            file.write(get_random_secret_key() + get_random_secret_key())
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text().strip()
 
 
 # --- what the process is -----------------------------------------------------------------------
@@ -248,13 +260,13 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- Hindcast ------------------------------------------------------------------------------------------------
-HINDCAST_MAX_BACKFILL_SESSIONS = env_int("HINDCAST_MAX_BACKFILL_SESSIONS", 10_000)
-HINDCAST_LEASE_SECONDS = float(os.environ.get("HINDCAST_LEASE_SECONDS", "45"))
-HINDCAST_RENEW_SECONDS = float(os.environ.get("HINDCAST_RENEW_SECONDS", "10"))
-HINDCAST_RESEND_SECONDS = float(os.environ.get("HINDCAST_RESEND_SECONDS", "10"))
+HINDCAST_MAX_BACKFILL_SESSIONS = env_number("HINDCAST_MAX_BACKFILL_SESSIONS", 10_000)
+HINDCAST_LEASE_SECONDS = env_number("HINDCAST_LEASE_SECONDS", 45.0)
+HINDCAST_RENEW_SECONDS = env_number("HINDCAST_RENEW_SECONDS", 10.0)
+HINDCAST_RESEND_SECONDS = env_number("HINDCAST_RESEND_SECONDS", 10.0)
 # How many doorbells one verb rings at most; each wakes one worker slot, which goes on while work is left.
-HINDCAST_DOORBELLS = env_int("HINDCAST_DOORBELLS", 8)
-HINDCAST_LOG_LIMIT_BYTES = env_int("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
+HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
+HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
 

@@ -70,7 +70,7 @@ def own_broker(tmp_path: Path, worker_id: str) -> Iterator[dict[str, str]]:
     embedded = not os.environ.get("TEST_BROKER_URL")
     environment = {
         "BROKER_URL": broker_url(tmp_path / "broker.sqlite3") if embedded else os.environ["TEST_BROKER_URL"],
-        "HINDCAST_TEST_QUEUES": f"hindcast-test-{worker_id}-",
+        "HINDCAST_TEST_QUEUES": f"{Path(os.environ['HINDCAST_TEST_VAR']).name}-{worker_id}-",
     }
     before = (app.conf.broker_url, app.conf.task_queues)
     app.conf.broker_url, app.conf.task_queues = environment["BROKER_URL"], own_queues(environment)

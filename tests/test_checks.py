@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,31 @@ def test_a_production_environment_passes_the_deployment_checks(tmp_path: Path) -
 
     assert answer.returncode == 0, answer.stderr
     assert "no issues (0 silenced)" in answer.stdout
+
+
+def started_with(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`import scheduler.settings` in a process of its own."""
+    command = [sys.executable, "-c", "from scheduler import settings; print(settings.SECRET_KEY)"]
+    env = {"PATH": os.environ["PATH"], "HINDCAST_VAR": str(tmp_path), **environment}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("HINDCAST_DOORBELLS", "give a whole number"), ("HINDCAST_LEASE_SECONDS", "give a number")],
+)
+def test_a_setting_that_is_no_number_is_named_with_what_would_be_right(tmp_path: Path, name: str, says: str) -> None:
+    answer = started_with(tmp_path, **{name: "a few"})
+
+    assert answer.returncode == 1
+    assert f"ImproperlyConfigured: {name} is 'a few': {says}, or leave it out for" in answer.stderr
+
+
+def test_the_secret_key_is_made_once_and_kept_for_the_owner_alone(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        keys = {answer.stdout for answer in pool.map(lambda _: started_with(tmp_path), range(4))}
+
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) == 100
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]

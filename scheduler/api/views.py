@@ -170,8 +170,9 @@ def attempts_asked_for(projects: dict[int, str], query: dict[str, Any]) -> Attem
     wanted = [pk for pk, name in projects.items() if query.get("project", name) == name]
     if "project" in query and not wanted:
         raise NotFound(f"There is no project {query['project']!r}.")
-    if "workflow" in query:
-        workflows = Workflow.objects.filter(project__in=wanted, name=query["workflow"])
+    if "project" in query or "workflow" in query:
+        named = {"name": query["workflow"]} if "workflow" in query else {}
+        workflows = Workflow.objects.filter(project__in=wanted, **named)
         rows = Attempt.objects.filter(workflow__in=list(workflows.values_list("pk", flat=True)))
     else:
         rows = Attempt.objects.filter(workflow__project__in=wanted)

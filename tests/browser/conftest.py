@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+expect.set_options(timeout=20_000)  # a busy machine is slow, which is no fault of the page
 
 CHROMIUM = os.environ.get("HINDCAST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 QUIET = [
@@ -68,7 +70,7 @@ def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Visitor
 
     def start(user: User | None, *, width: int = 1280, **options: Any) -> Visitor:
         context = chromium.new_context(viewport={"width": width, "height": 800}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         visitor = Visitor(context.new_page(), live_server.url)
         visitor.tab.on("console", lambda said: said.type == "error" and visitor.complaints.append(said.text))

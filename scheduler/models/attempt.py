@@ -61,8 +61,11 @@ class Attempt(models.Model):
     """One run of a session. `status` moves only through `scheduler.attempts`."""
 
     session = models.ForeignKey("scheduler.Session", on_delete=models.CASCADE, related_name="attempts", db_index=False)
-    # The session's, kept here too: lists of one workflow or project are read along one index.
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    # The session's, kept here too: lists of one workflow or project are read along one index. The session's own
+    # foreign key vouches for it; a second check of each of ten thousand rows would only cost.
+    workflow = models.ForeignKey(
+        Workflow, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     definition = models.ForeignKey(WorkflowDefinition, on_delete=models.PROTECT, related_name="+", db_index=False)
     index = models.PositiveIntegerField(help_text="1 for the first attempt of the session.")
     name = models.CharField(

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from scheduler import dispatch
-from scheduler.models import Attempt, Lane, Schedule, Session, Skip, SkipReason
+from scheduler.models import Attempt, Lane, Overlap, Schedule, Session, Skip, SkipReason
 from scheduler.models.attempt import AttemptQuerySet
 from scheduler.timetable import Slot
 
@@ -121,7 +121,7 @@ def _reason_to_skip(schedule: Schedule, slot: Slot, now: datetime, *, busy: bool
     delayed_by = schedule.skip_delayed_by
     if delayed_by is not None and now > slot.run_time + timedelta(seconds=delayed_by):
         return SkipReason.DELAYED
-    return SkipReason.OVERTIME if schedule.skip_on_overtime and busy else None
+    return SkipReason.OVERTIME if schedule.overlap == Overlap.SKIP and busy else None
 
 
 def _stand_back(schedule: Schedule, error: Exception, now: datetime) -> None:

@@ -62,7 +62,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
             "Timetable",
             (
                 *("timetable", "kind", "expression", "timezone", "delay", "start_date", "end_date"),
-                *("skip_on_overtime", "skip_delayed_by", "definition"),
+                *("catch_up", "overlap", "skip_delayed_by", "definition"),
             ),
         ),
         ("Cursor", ("next_session", "next_run", "last_session", "version")),

@@ -2,7 +2,8 @@
 
 from scheduler.models.attempt import Attempt, AttemptStatus, Lane, Pool
 from scheduler.models.backfill import Backfill
-from scheduler.models.schedule import Schedule, Skip, SkipReason
+from scheduler.models.heartbeat import Heartbeat, Leadership
+from scheduler.models.schedule import CatchUp, Overlap, Schedule, Skip, SkipReason
 from scheduler.models.session import Session
 from scheduler.models.task import LogChunk, TaskRun, TaskState
 
@@ -10,8 +11,12 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "Backfill",
+    "CatchUp",
+    "Heartbeat",
     "Lane",
+    "Leadership",
     "LogChunk",
+    "Overlap",
     "Pool",
     "Schedule",
     "Session",

@@ -85,6 +85,16 @@ class Attempt(models.Model):
         "scheduler.Backfill", on_delete=models.SET_NULL, null=True, blank=True, related_name="attempts", db_index=False
     )
 
+    resumed_from = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The attempt whose finished tasks this one does not run again.",
+    )
+
     created_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True, blank=True, help_text="When its turn came; empty: it waits.")
     started_at = models.DateTimeField(null=True, blank=True)

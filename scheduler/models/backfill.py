@@ -27,6 +27,9 @@ class Backfill(models.Model):
     count = models.PositiveIntegerField(null=True, blank=True, help_text="As asked for; empty: all there are.")
     sessions = models.PositiveIntegerField(help_text="How many sessions it runs.")
     concurrency = models.PositiveIntegerField(default=1, help_text="How many of its attempts run at once.")
+    pool = models.ForeignKey(
+        "scheduler.Pool", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="backfills"

@@ -12,6 +12,23 @@ from projects.models import ApiKey, Project, Workflow, WorkflowDefinition
 from scheduler.timetable import Kind, Timetable
 
 
+class CatchUp(models.TextChoices):
+    """What becomes of sessions that came due while nothing was there to start them."""
+
+    ALL = "all", "Run all of them"
+    LATEST = "latest", "Run the latest alone"
+    NONE = "none", "Run none of them"
+
+
+class Overlap(models.TextChoices):
+    """What becomes of a session that comes due while an earlier one is not done."""
+
+    ALLOW = "allow", "Run beside it"
+    SKIP = "skip", "Skip it"
+    QUEUE_ONE = "queue_one", "Run after it; skip what comes while one waits"
+    CANCEL_RUNNING = "cancel_running", "Kill the earlier one and run after it"
+
+
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> ScheduleQuerySet:
         """Schedules of live projects that `user` may see (within the project of `key`, where it has one)."""
@@ -35,10 +52,14 @@ class Schedule(models.Model):
     kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in Kind])
     expression = models.CharField(max_length=256)
     timezone = models.CharField(max_length=64, default="UTC")
+    pool = models.ForeignKey(
+        "scheduler.Pool", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     delay = models.PositiveIntegerField(default=0, help_text="Seconds from the session time to the run; cron only.")
     start_date = models.DateField(null=True, blank=True)
     end_date = models.DateField(null=True, blank=True, help_text="The last day, included.")
-    skip_on_overtime = models.BooleanField(default=False)
+    catch_up = models.CharField(max_length=10, choices=CatchUp.choices, default=CatchUp.ALL)
+    overlap = models.CharField(max_length=20, choices=Overlap.choices, default=Overlap.ALLOW)
     skip_delayed_by = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds.")
 
     next_session_time = models.DateTimeField(null=True, blank=True)
@@ -94,8 +115,11 @@ class Schedule(models.Model):
 
 
 class SkipReason(models.TextChoices):
-    OVERTIME = "overtime", "An earlier session was still running"
+    MISSED = "missed", "Came due while nothing was there to start it"
     DELAYED = "delayed", "Too late to start"
+    OVERTIME = "overtime", "An earlier session was not done"
+    DISABLED = "disabled", "The schedule was disabled"
+    REQUESTED = "requested", "Skipped on request"
 
 
 class Skip(models.Model):

@@ -128,7 +128,7 @@ def test_a_session_too_late_to_start_is_skipped_and_the_skip_is_kept(make_schedu
 
 
 def test_a_session_is_skipped_while_an_earlier_one_is_not_done(make_schedule, make_attempt):
-    schedule = make_schedule(skip_on_overtime=True)
+    schedule = make_schedule(overlap="skip")
     attempt = make_attempt(schedule, NOW, status=AttemptStatus.RUNNING)
 
     ticker.tick(now=NOW + HOUR)

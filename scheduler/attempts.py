@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
 from scheduler import dispatch
+from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Backfill, Lane
 
 MAX_DELIVERIES = 3
@@ -49,7 +50,10 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
         """,  # noqa: S608 - built from this module's own pieces
         [worker[:255], _moment(now), *(lane.value for lane in lanes)],
     )
-    return Claim(*row[0]) if row else None
+    if not row:
+        return None
+    crashpoint("attempts.after_claim")
+    return Claim(*row[0])
 
 
 def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
@@ -165,6 +169,7 @@ def _finish(
     held: Claim, running: AttemptStatus, canceling: AttemptStatus, reason: dict[str, object], now: datetime
 ) -> bool:
     """Move to `running` or to `canceling`, after what it was. One statement, as every attempt ends here."""
+    crashpoint("attempts.before_finish")
     with transaction.atomic(savepoint=False):
         ended = _returning(
             """

@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from projects.models import NAME_LENGTH
 from scheduler import attempts, dispatch
+from scheduler.crashpoints import crashpoint
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
 from scheduler.models.attempt import LIVE
@@ -270,6 +271,7 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
     attempts.supersede([item.session_id for item in plan.planned if item.session_id and item.latest])
     add_attempts(plan.planned, plan.schedule, row, now)
     dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
+    crashpoint("backfill.before_commit")
     return Plan(plan.schedule, plan.request, plan.planned, row)
 
 

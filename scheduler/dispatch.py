@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from scheduler.broker import DOORBELL_HEADER
 from scheduler.celery import app
+from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, Lane
 
 DRAIN_TASK = "scheduler.drain"
@@ -29,6 +30,7 @@ def ring(lane: Lane, *, attempts: int) -> None:
 
 def send(lane: Lane, bells: int) -> None:
     """Send doorbells now. A broker out of reach is logged: the work is in the table and `resend` will ring."""
+    crashpoint("dispatch.before_send")
     try:
         with app.producer_or_acquire() as producer:
             for _ in range(bells):

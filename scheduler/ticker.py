@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from scheduler import dispatch
+from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, Lane, Overlap, Schedule, Session, Skip, SkipReason
 from scheduler.models.attempt import AttemptQuerySet
 from scheduler.timetable import Slot
@@ -64,12 +65,14 @@ def _pass(now: datetime, done: Ticked) -> int:
             .annotate(overtime=Exists(_unfinished()))
             .select_for_update(skip_locked=True, of=("self",), no_key=True)[:BATCH]
         )
+        crashpoint("ticker.after_lock")
         turns = [turn for schedule in due if (turn := _decided(schedule, now, done))]
         started = _start(turns, now)
         _record_skips(turns, now)
         _move_cursors(turns, due, now)
         if started:
             dispatch.ring(Lane.SCHEDULED, attempts=started)
+        crashpoint("ticker.before_commit")
     done.schedules += len(due)
     done.started += started
     done.skipped += sum(len(turn.skips) for turn in turns)
@@ -139,12 +142,14 @@ def _start(turns: Iterable[Turn], now: datetime) -> int:
         for slot in turn.starts
     ]
     inserted = _inserted([session for _, session in wanted])
+    crashpoint("ticker.after_session")
     attempts = []
     for schedule, session in wanted:
         if session.uuid in inserted:
             attempts.append(_first_attempt(schedule, inserted[session.uuid], now))
         schedule.last_session_time = session.session_time
     Attempt.objects.bulk_create(attempts)
+    crashpoint("ticker.after_attempt")
     return len(attempts)
 
 

@@ -23,6 +23,7 @@ from django.db.models.functions import Length
 
 from scheduler import attempts
 from scheduler.attempts import Claim
+from scheduler.crashpoints import crashpoint
 from scheduler.execution.lease import Canceled, Lease, LeaseLost
 from scheduler.execution.log import AttemptLog
 from scheduler.execution.plan import Step
@@ -177,6 +178,7 @@ class Journal:
             if not end():
                 raise LeaseLost
             self._write()
+        crashpoint("journal.after_finish")
         self._all_written()
 
     def _write(self) -> None:

@@ -3,9 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from scheduler.observe.views import Metrics
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("scheduler.api.urls")),
+    path("metrics", Metrics.as_view(), name="metrics"),
     path("", include("scheduler.web.urls")),
 ]
 handler400 = "scheduler.web.errors.bad_request"

@@ -94,6 +94,11 @@ class Attempt(models.Model):
         db_index=False,
         help_text="The attempt whose finished tasks this one does not run again.",
     )
+    resume_position = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="From this task on it runs all of them again; empty: those that did not succeed.",
+    )
 
     created_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True, blank=True, help_text="When its turn came; empty: it waits.")
@@ -146,9 +151,22 @@ class Attempt(models.Model):
                 condition=Q(backfill__isnull=False, status__in=LIVE),
                 name="attempt_turn_in_backfill",
             ),
+            models.Index(fields=["workflow", "name"], condition=Q(status__in=LIVE), name="attempt_live_of_workflow"),
+            models.Index(
+                fields=["pool", "released_at"],
+                condition=Q(pool__isnull=False, status__in=LIVE),
+                name="attempt_turn_in_pool",
+            ),
+            models.Index(
+                fields=["pool", "lane", "id"],
+                condition=Q(status=AttemptStatus.QUEUED, released_at=None, backfill=None),
+                name="attempt_waiting_alone",
+            ),
             models.Index(fields=["status", "-id"], name="attempt_by_status"),
             models.Index(fields=["workflow", "-id"], name="attempt_of_workflow"),
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="attempt_finished"),
         ]
+        permissions = [("run_attempt", "Can start, retry and kill attempts")]
 
     def __str__(self) -> str:
         return f"attempt {self.pk}"

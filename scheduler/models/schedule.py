@@ -134,6 +134,7 @@ class Skip(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["schedule", "session_time"], name="skip_unique_per_slot"),
         ]
+        indexes = [models.Index(fields=["created_at", "reason"], name="skip_recent")]
 
     def __str__(self) -> str:
         return f"{self.session_time:%Y-%m-%d %H:%M:%S} UTC: {self.get_reason_display()}"

@@ -10,7 +10,13 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
 AT_LEAST_ONE = ("HINDCAST_MAX_BACKFILL_SESSIONS", "HINDCAST_DOORBELLS", "HINDCAST_LOG_LIMIT_BYTES")
-ABOVE_ZERO = ("HINDCAST_LEASE_SECONDS", "HINDCAST_RENEW_SECONDS", "HINDCAST_RESEND_SECONDS")
+ABOVE_ZERO = (
+    "HINDCAST_LEASE_SECONDS",
+    "HINDCAST_RENEW_SECONDS",
+    "HINDCAST_RESEND_SECONDS",
+    "HINDCAST_LATE_SECONDS",
+    "HINDCAST_DOWN_SECONDS",
+)
 
 
 @register

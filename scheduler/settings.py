@@ -270,6 +270,9 @@ HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 10
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
 
+# From when on /healthz calls the clock and the queue late, and the clock down.
+HINDCAST_LATE_SECONDS = env_number("HINDCAST_LATE_SECONDS", 60.0)
+HINDCAST_DOWN_SECONDS = env_number("HINDCAST_DOWN_SECONDS", 300.0)
 # Whoever reaches /metrics may read it, without a key.
 HINDCAST_OPEN_METRICS = env_flag("HINDCAST_OPEN_METRICS")
 

@@ -5,7 +5,7 @@ from django.urls import path
 
 from scheduler.web import attempts, backfilling, backfills, schedules, sessions
 from scheduler.web.frame import Page
-from scheduler.web.health import healthz
+from scheduler.web.health import healthz, livez
 
 login = LoginView.as_view(
     template_name="hindcast/login.html", redirect_authenticated_user=True, extra_context={"page": Page(title="Sign in")}
@@ -29,4 +29,5 @@ urlpatterns = [
     path("login", login, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("healthz", healthz, name="healthz"),
+    path("livez", livez, name="livez"),
 ]

@@ -5,7 +5,6 @@ from unittest.mock import ANY
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection
 from django.http import Http404
 from django.test import Client, RequestFactory
 
@@ -70,23 +69,3 @@ def test_a_form_without_a_token_changes_nothing_and_says_why(
     assert b"This form is too old" in answer.content
     schedule.refresh_from_db()
     assert schedule.disabled_at is None
-
-
-def test_healthz_is_open_and_names_nothing(client: Client, db: None) -> None:
-    answer = client.get("/healthz")
-
-    assert answer.status_code == 200
-    assert answer.json()["status"] == "ok"
-    assert "Set-Cookie" not in answer.headers
-
-
-def test_healthz_fails_when_the_database_is_out_of_reach(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable() -> None:
-        raise OperationalError("could not connect to db-17.internal")
-
-    monkeypatch.setattr(connection, "cursor", unreachable)
-
-    answer = client.get("/healthz")
-
-    assert answer.status_code == 503
-    assert b"db-17" not in answer.content

@@ -7,6 +7,7 @@ Each arrow is one conditional UPDATE that names the old status (and, once claime
 the row count: losing a race is normal and quiet. Leases are compared with the database's clock alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +18,9 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
-from scheduler import dispatch
+from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Backfill, Lane
+from scheduler.models import Attempt, AttemptStatus, Lane
 
 MAX_DELIVERIES = 3
 
@@ -76,7 +77,7 @@ def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
 
 
 def succeed(held: Claim, *, now: datetime) -> bool:
-    """running | canceling > success, and the next attempt of its backfill gets its turn. False: the lease was lost."""
+    """running | canceling > success, and who waited for its room gets a turn. False: the lease was lost."""
     return _finish(held, AttemptStatus.SUCCESS, AttemptStatus.SUCCESS, {}, now)
 
 
@@ -140,23 +141,6 @@ def reap(*, now: datetime, limit: int = 100) -> int:
         return len(lost)
 
 
-def release_turns(backfill_id: int, *, now: datetime) -> int:
-    """Give the next waiting attempts of a backfill their turn, up to its concurrency. Returns how many.
-
-    The backfill's row is locked, so that two attempts that end at once cannot free the same turn twice.
-    """
-    with transaction.atomic(savepoint=False):
-        backfill = Backfill.objects.select_for_update(no_key=True).get(pk=backfill_id)
-        live = Attempt.objects.live().filter(backfill=backfill)
-        free = backfill.concurrency - live.filter(released_at__isnull=False).count()
-        waiting = live.filter(status=AttemptStatus.QUEUED, released_at=None).order_by("pk")
-        turn = list(waiting.values_list("pk", flat=True)[: max(free, 0)])
-        if not turn:
-            return 0
-        still = Attempt.objects.filter(pk__in=turn, status=AttemptStatus.QUEUED, released_at=None)
-        return still.update(released_at=now)
-
-
 def supersede(session_ids: Iterable[int]) -> None:
     """Make room for a newer attempt of each of these sessions. Same transaction as the insert of the newer ones."""
     Attempt.objects.filter(session__in=session_ids, is_latest=True).update(is_latest=False)
@@ -177,7 +161,11 @@ def _finish(
                SET status = CASE status WHEN 'running' THEN %s ELSE %s END,
                    reason = %s, finished_at = %s, lease_expires_at = NULL
              WHERE id = %s AND lease_token = %s AND status IN ('running', 'canceling')
-            RETURNING backfill_id, lane
+            RETURNING lane, backfill_id, pool_id,
+                      CASE WHEN name = '' THEN (
+                          SELECT schedule.workflow_id FROM scheduler_schedule schedule
+                           WHERE schedule.workflow_id = scheduler_attempt.workflow_id
+                             AND schedule.overlap IN ('queue_one', 'cancel_running')) END
             """,
             [
                 running.value,
@@ -188,21 +176,25 @@ def _finish(
                 held.token,
             ],
         )
-        for backfill_id, lane in ended:
-            _free_turn(backfill_id, lane, now, ring=False)
+        for lane, backfill_id, pool_id, workflow_id in ended:
+            released = turns.pass_on(workflow_id=workflow_id, backfill_id=backfill_id, pool_id=pool_id, now=now)
+            released[Lane(lane)] -= 1  # this worker goes on by itself, without a doorbell
+            _ring(released)
         return bool(ended)
 
 
 def _pass_turn(attempt_id: int, now: datetime) -> None:
-    backfill_id, lane = Attempt.objects.values_list("backfill", "lane").get(pk=attempt_id)
-    _free_turn(backfill_id, lane, now, ring=True)
+    ended = Attempt.objects.only("workflow", "backfill", "pool").get(pk=attempt_id)
+    released = turns.pass_on(
+        workflow_id=ended.workflow_id, backfill_id=ended.backfill_id, pool_id=ended.pool_id, now=now
+    )
+    _ring(released)
 
 
-def _free_turn(backfill_id: int | None, lane: str, now: datetime, *, ring: bool) -> None:
-    """A worker that finishes goes on by itself, without a doorbell; everybody else rings."""
-    released = release_turns(backfill_id, now=now) if backfill_id else 0
-    if released > (0 if ring else 1):
-        dispatch.ring(Lane(lane), attempts=released)
+def _ring(released: Counter[Lane]) -> None:
+    for lane, count in released.items():
+        if count > 0:
+            dispatch.ring(lane, attempts=count)
 
 
 def _take_back(attempt: Attempt, now: datetime) -> None:

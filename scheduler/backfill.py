@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from projects.models import NAME_LENGTH
-from scheduler import attempts, dispatch
+from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
@@ -264,13 +264,17 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
         from_time=plan.request.from_time,
         count=plan.request.count,
         sessions=len(plan.planned),
+        pool_id=plan.schedule.pool_id,
         created_at=now,
         created_by_id=requested_by.pk if requested_by else None,
     )
     add_sessions(plan.planned, plan.schedule, now)
     attempts.supersede([item.session_id for item in plan.planned if item.session_id and item.latest])
     add_attempts(plan.planned, plan.schedule, row, now)
-    dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
+    if row.pool_id:
+        turns.release(backfill_id=row.pk, now=now)
+    else:
+        dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
     crashpoint("backfill.before_commit")
     return Plan(plan.schedule, plan.request, plan.planned, row)
 
@@ -290,7 +294,8 @@ def add_sessions(items: Sequence[PlannedAttempt], schedule: Schedule, now: datet
 
 
 def add_attempts(items: Sequence[PlannedAttempt], schedule: Schedule, row: Backfill, now: datetime) -> None:
-    """Insert all attempts, in one statement, and note their ids; the first ones have their turn at once."""
+    """Insert all attempts, in one statement, and note their ids; without a pool the first ones have their turn."""
+    at_once = 0 if row.pool_id else row.concurrency
     sessions = [item.session_id for item in items]
     ids = insert_many(
         Attempt,
@@ -300,13 +305,14 @@ def add_attempts(items: Sequence[PlannedAttempt], schedule: Schedule, row: Backf
             "name": row.name,
             "lane": Lane.BACKFILL,
             "backfill_id": row.pk,
+            "pool_id": row.pool_id,
             "created_at": now,
         },
         columns={
             "session_id": sessions,
             "index": [item.index for item in items],
             "last_executed_session_time": [item.last_executed_session_time for item in items],
-            "released_at": [now if place < row.concurrency else None for place in range(len(items))],
+            "released_at": [now if place < at_once else None for place in range(len(items))],
         },
         returning="session_id",
     )

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from scheduler import attempts, dispatch
 from scheduler.backfill import BackfillConflict, backfill
 from scheduler.models import Attempt, AttemptStatus, Lane, Session
+from scheduler.turns import release
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -184,7 +185,7 @@ def test_attempts_that_end_at_once_never_free_two_turns(make_schedule):
     plan = run(schedule, hours=1)
     plan.backfill.concurrency = 4
     plan.backfill.save()
-    attempts.release_turns(plan.backfill.pk, now=NOW)
+    release(backfill_id=plan.backfill.pk, now=NOW)
 
     held = [claim() for _ in range(4)]
     queue = list(held)

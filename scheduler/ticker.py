@@ -1,27 +1,31 @@
 """VERB: turn due schedules into sessions and attempts (or skips), and move their cursors.
 
 Sessions, attempts, skips and cursors of a batch move in one transaction; due schedules are claimed with
-`FOR UPDATE SKIP LOCKED`, so any number of tickers may run at once. At most 20 slots of one schedule per pass, so
-that one with a long past cannot delay the others.
+`FOR UPDATE SKIP LOCKED`, so any number of tickers may run at once. What comes due now goes first; then those that are
+behind take turns, at most 20 starts each, until the time of the tick is over.
 """
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db import OperationalError, transaction
+from django.db.models import Count, Q
 
-from scheduler import dispatch
+from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, Lane, Overlap, Schedule, Session, Skip, SkipReason
-from scheduler.models.attempt import AttemptQuerySet
-from scheduler.timetable import Slot
+from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Schedule, Session, Skip
+from scheduler.models.schedule import ScheduleQuerySet
+from scheduler.policy import ON_TIME, Live, Start, Turn, decide
 
 BATCH = 500
-SLOTS_PER_PASS = 20
+BEHIND_BATCH = 100
+SECONDS = 1.0
+MOST_SKIPS = 1_000
+MOST_SKIPS_OF_A_PASS = 10_000
 RETRY_MINUTES = (1, 2, 5, 15, 30, 60)
 
 CURSOR = ("next_session_time", "next_run_time", "last_session_time", "version", "updated_at")
@@ -39,118 +43,172 @@ class Ticked:
     skipped: int = 0
     failed: int = 0
 
-
-@dataclass
-class Turn:
-    """The due slots of one schedule, decided: which start, which are skipped, and where the cursor goes."""
-
-    schedule: Schedule
-    starts: list[Slot] = field(default_factory=list)
-    skips: list[tuple[Slot, SkipReason]] = field(default_factory=list)
+    def add(self, other: "Ticked") -> None:
+        self.schedules += other.schedules
+        self.started += other.started
+        self.skipped += other.skipped
+        self.failed += other.failed
 
 
-def tick(*, now: datetime) -> Ticked:
-    """Start every session that is due at `now`. Returns the counts; a schedule that fails is noted on its row."""
+def tick(*, now: datetime, seconds: float = SECONDS) -> Ticked:
+    """Start what is due at `now`. Returns the counts; a schedule that fails is noted on its row and stops no other.
+
+    Schedules that came due within the last minute all get their turn. Those further behind go on for about `seconds`
+    of this process's time, the one whose last turn is longest ago first; 0 is one batch of them.
+    """
     done = Ticked()
-    while _pass(now, done) == BATCH:
+    end = time.monotonic() + seconds  # how long we have worked; what is due is decided by `now` alone
+    if not _due(now).exists():
+        return done
+    while _pass(lambda: _on_time(now)[:BATCH], now, done) == BATCH:
+        continue
+    while _pass(lambda: _behind(now)[:BEHIND_BATCH], now, done) and time.monotonic() < end:
         continue
     return done
 
 
-def _pass(now: datetime, done: Ticked) -> int:
-    with transaction.atomic():
-        due = list(
-            Schedule.objects.due(now)
-            .filter(workflow__project__deleted_at=None)
-            .annotate(overtime=Exists(_unfinished()))
-            .select_for_update(skip_locked=True, of=("self",), no_key=True)[:BATCH]
-        )
-        crashpoint("ticker.after_lock")
-        turns = [turn for schedule in due if (turn := _decided(schedule, now, done))]
-        started = _start(turns, now)
-        _record_skips(turns, now)
-        _move_cursors(turns, due, now)
-        if started:
-            dispatch.ring(Lane.SCHEDULED, attempts=started)
-        crashpoint("ticker.before_commit")
-    done.schedules += len(due)
-    done.started += started
-    done.skipped += sum(len(turn.skips) for turn in turns)
-    return len(due)
+def _due(now: datetime) -> ScheduleQuerySet:
+    return Schedule.objects.due(now).filter(workflow__project__deleted_at=None)
 
 
-def _unfinished() -> AttemptQuerySet:
-    """Live attempts of the schedule's workflow, whatever started them."""
-    return Attempt.objects.live().filter(workflow=OuterRef("workflow"))
+def _on_time(now: datetime) -> ScheduleQuerySet:
+    return _due(now).filter(next_run_time__gte=now - ON_TIME)
 
 
-def _decided(schedule: Schedule, now: datetime, done: Ticked) -> Turn | None:
-    """The schedule's due slots, and the schedule itself moved behind them. None when it cannot be worked out."""
+def _behind(now: datetime) -> ScheduleQuerySet:
+    """All that are still due; every turn sets `updated_at`."""
+    return _due(now).order_by("updated_at", "next_run_time", "pk")
+
+
+def _pass(rows: Callable[[], ScheduleQuerySet], now: datetime, done: Ticked) -> int:
+    """One batch in one transaction. When it fails, its schedules run one by one, so that one alone can fail."""
     try:
-        return _turn(schedule, now)
-    except Exception as error:
-        log.exception("schedule_failed", schedule=schedule.pk)
-        _stand_back(schedule, error, now)
-        done.failed += 1
-        return None
+        with transaction.atomic():
+            ticked = _run(_claimed(rows()), now)
+            crashpoint("ticker.before_commit")
+    except OperationalError:
+        raise  # the database is away, or wants the whole to be tried again: the next tick does
+    except Exception:
+        log.warning("batch_failed", exc_info=True)
+        ticked = _one_by_one(rows(), now)
+    done.add(ticked)
+    return ticked.schedules
 
 
-def _turn(schedule: Schedule, now: datetime) -> Turn:
-    turn = Turn(schedule)
-    timetable = schedule.timetable
-    busy = bool(getattr(schedule, "overtime", False))
-    while _is_due(schedule, now) and len(turn.starts) + len(turn.skips) < SLOTS_PER_PASS:
-        assert schedule.next_session_time
-        assert schedule.next_run_time
-        slot = Slot(schedule.next_session_time, schedule.next_run_time)
-        reason = _reason_to_skip(schedule, slot, now, busy=busy)
-        if reason:
-            turn.skips.append((slot, reason))
+def _claimed(rows: ScheduleQuerySet) -> list[Schedule]:
+    due = list(rows.select_for_update(skip_locked=True, of=("self",), no_key=True))
+    crashpoint("ticker.after_lock")
+    return due
+
+
+def _one_by_one(rows: ScheduleQuerySet, now: datetime) -> Ticked:
+    done = Ticked()
+    with transaction.atomic():
+        for schedule in _claimed(rows):
+            failures = schedule.failures
+            try:
+                with transaction.atomic():
+                    done.add(_run([schedule], now))
+            except OperationalError:
+                raise
+            except Exception as error:
+                log.exception("schedule_failed", schedule=schedule.pk)
+                Schedule.objects.filter(pk=schedule.pk).update(**_trouble(error, failures, now), updated_at=now)
+                done.add(Ticked(schedules=1, failed=1))
+    return done
+
+
+def _run(due: Sequence[Schedule], now: datetime) -> Ticked:
+    """Everything of these locked schedules: decide, kill, start, skip, move on."""
+    if not due:
+        return Ticked()
+    decided = _decided(due, now)
+    _kill_the_running([turn.schedule for turn in decided if turn.cancels], now)
+    started = _start(decided, now)
+    skipped = _record_skips(decided, now)
+    _move_cursors(decided, due, now)
+    return Ticked(schedules=len(due), started=started, skipped=skipped, failed=len(due) - len(decided))
+
+
+# --- decide -------------------------------------------------------------------------------------------------
+
+
+def _decided(due: Sequence[Schedule], now: datetime) -> list[Turn]:
+    """A turn for each schedule but those that cannot be worked out: they stand back."""
+    live = _live(due)
+    decided, skips = [], 0
+    for schedule in due:
+        most = max(min(MOST_SKIPS, MOST_SKIPS_OF_A_PASS - skips), 1)
+        try:
+            turn = decide(schedule, live[schedule.workflow_id], now=now, most_skips=most)
+        except Exception as error:
+            log.exception("schedule_failed", schedule=schedule.pk)
+            for name, value in _trouble(error, schedule.failures, now).items():
+                setattr(schedule, name, value)
         else:
-            turn.starts.append(slot)
-            busy = True
-        following = timetable.next(slot.session_time)
-        schedule.next_session_time, schedule.next_run_time = following or (None, None)
-    schedule.error, schedule.failures, schedule.retry_at = "", 0, None
-    return turn
+            schedule.error, schedule.failures, schedule.retry_at = "", 0, None
+            skips += len(turn.skips)
+            decided.append(turn)
+    return decided
 
 
-def _is_due(schedule: Schedule, now: datetime) -> bool:
-    return schedule.next_run_time is not None and schedule.next_run_time <= now
+def _live(due: Sequence[Schedule]) -> dict[int, Live]:
+    """What is not done of each schedule's workflow. Read after the lock, so that no other ticker's start is missed."""
+    live = {schedule.workflow_id: Live() for schedule in due}
+    asked = [schedule.workflow_id for schedule in due if schedule.overlap != Overlap.ALLOW]
+    if asked:
+        waiting = Q(name="", status=AttemptStatus.QUEUED, released_at=None)
+        rows = Attempt.objects.live().filter(workflow__in=asked).order_by().values_list("workflow_id")
+        counts = rows.annotate(unnamed=Count("pk", filter=Q(name="")), waiting=Count("pk", filter=waiting))
+        live |= {pk: Live(any=True, unnamed=bool(own), waiting=bool(waits)) for pk, own, waits in counts}
+    return live
 
 
-def _reason_to_skip(schedule: Schedule, slot: Slot, now: datetime, *, busy: bool) -> SkipReason | None:
-    """Digdag's order: first the delay, then the overtime."""
-    delayed_by = schedule.skip_delayed_by
-    if delayed_by is not None and now > slot.run_time + timedelta(seconds=delayed_by):
-        return SkipReason.DELAYED
-    return SkipReason.OVERTIME if schedule.overlap == Overlap.SKIP and busy else None
+def _trouble(error: Exception, failures: int, now: datetime) -> dict[str, object]:
+    minutes = RETRY_MINUTES[min(failures, len(RETRY_MINUTES) - 1)]
+    return {
+        "error": f"{type(error).__name__}: {error}",
+        "failures": failures + 1,
+        "retry_at": now + timedelta(minutes=minutes),
+    }
 
 
-def _stand_back(schedule: Schedule, error: Exception, now: datetime) -> None:
-    minutes = RETRY_MINUTES[min(schedule.failures, len(RETRY_MINUTES) - 1)]
-    schedule.error = f"{type(error).__name__}: {error}"
-    schedule.failures += 1
-    schedule.retry_at = now + timedelta(minutes=minutes)
+# --- write --------------------------------------------------------------------------------------------------
 
 
-def _start(turns: Iterable[Turn], now: datetime) -> int:
+def _kill_the_running(schedules: Sequence[Schedule], now: datetime) -> None:
+    """Those that run first: killing a queued one locks its workflow, and who ends a running one waits for that lock."""
+    if not schedules:
+        return
+    mine = Attempt.objects.live().filter(workflow__in=[schedule.workflow_id for schedule in schedules], name="")
+    rows = mine.values_list("status", "workflow_id", "released_at", "pk").order_by("pk")
+    queued = AttemptStatus.QUEUED
+    for *_, pk in sorted(rows, key=lambda row: (row[0] == queued, row[1], row[2] is not None, row[3])):
+        attempts.kill(pk, now=now)
+
+
+def _start(decided: Iterable[Turn], now: datetime) -> int:
     """Insert sessions and attempts. A session that is there already counts as executed and is passed over."""
     wanted = [
-        (turn.schedule, Session(workflow_id=turn.schedule.workflow_id, session_time=slot.session_time, created_at=now))
-        for turn in turns
-        for slot in turn.starts
+        (
+            turn.schedule,
+            start,
+            Session(workflow_id=turn.schedule.workflow_id, session_time=start.slot.session_time, created_at=now),
+        )
+        for turn in decided
+        for start in turn.starts
     ]
-    inserted = _inserted([session for _, session in wanted])
+    inserted = _inserted([session for _, _, session in wanted])
     crashpoint("ticker.after_session")
-    attempts = []
-    for schedule, session in wanted:
+    made = []
+    for schedule, start, session in wanted:
         if session.uuid in inserted:
-            attempts.append(_first_attempt(schedule, inserted[session.uuid], now))
+            made.append(_first_attempt(schedule, start, inserted[session.uuid], now))
         schedule.last_session_time = session.session_time
-    Attempt.objects.bulk_create(attempts)
+    Attempt.objects.bulk_create(made)
     crashpoint("ticker.after_attempt")
-    return len(attempts)
+    _give_turns(made, now)
+    return len(made)
 
 
 def _inserted(sessions: Sequence[Session]) -> dict[object, Session]:
@@ -166,31 +224,47 @@ def _inserted(sessions: Sequence[Session]) -> dict[object, Session]:
     return {session.uuid: session for session in there if session.uuid in mine}
 
 
-def _first_attempt(schedule: Schedule, session: Session, now: datetime) -> Attempt:
+def _first_attempt(schedule: Schedule, start: Start, session: Session, now: datetime) -> Attempt:
     return Attempt(
         session=session,
         workflow_id=schedule.workflow_id,
         definition_id=schedule.definition_id,
         index=1,
-        lane=Lane.SCHEDULED,
+        lane=start.lane,
+        pool_id=schedule.pool_id,
         created_at=now,
-        released_at=now,
+        released_at=None if start.waits or schedule.pool_id else now,
         last_executed_session_time=schedule.last_session_time,
     )
 
 
-def _record_skips(turns: Iterable[Turn], now: datetime) -> None:
+def _give_turns(made: Sequence[Attempt], now: datetime) -> None:
+    """Ring for those released; of those that wait, release whoever can go."""
+    for lane, count in Counter(attempt.lane for attempt in made if attempt.released_at).items():
+        dispatch.ring(Lane(lane), attempts=count)
+    waiting = [attempt for attempt in made if attempt.released_at is None]
+    turns.release_each(
+        workflow_ids={attempt.workflow_id for attempt in waiting},
+        pool_ids={attempt.pool_id for attempt in waiting if attempt.pool_id},
+        now=now,
+    )
+
+
+def _record_skips(decided: Iterable[Turn], now: datetime) -> int:
     skips = [
         Skip(schedule=turn.schedule, session_time=slot.session_time, reason=reason, created_at=now)
-        for turn in turns
+        for turn in decided
         for slot, reason in turn.skips
     ]
     Skip.objects.bulk_create(skips, ignore_conflicts=True)
     if skips:
         log.info("sessions_skipped", **Counter(skip.reason for skip in skips))
+    return len(skips)
 
 
-def _move_cursors(turns: Sequence[Turn], due: Sequence[Schedule], now: datetime) -> None:
+def _move_cursors(decided: Iterable[Turn], due: Sequence[Schedule], now: datetime) -> None:
+    for turn in decided:
+        turn.schedule.next_session_time, turn.schedule.next_run_time = turn.following or (None, None)
     for schedule in due:
         schedule.version += 1
         schedule.updated_at = now

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from projects.models import Revision, WorkflowDefinition
-from scheduler.models import Overlap, Schedule
+from scheduler.models import CatchUp, Overlap, Schedule
 from scheduler.timetable import ScheduleSpec, parse_schedule
 
 
@@ -40,7 +40,8 @@ def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, st
     schedule.delay = spec.timetable.delay
     schedule.start_date = spec.timetable.start_date
     schedule.end_date = spec.timetable.end_date
-    schedule.overlap = Overlap.SKIP if spec.skip_on_overtime else Overlap.ALLOW
+    schedule.catch_up = CatchUp(spec.catch_up)
+    schedule.overlap = Overlap(spec.overlap)
     schedule.skip_delayed_by = spec.skip_delayed_by
     last = schedule.last_session_time
     following = spec.timetable.next(last) if last else spec.timetable.first(start)

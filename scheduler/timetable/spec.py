@@ -11,7 +11,9 @@ from scheduler.timetable.errors import schedule_error, shown
 from scheduler.timetable.kinds import Kind
 from scheduler.timetable.timetable import Timetable
 
-_OPTIONS = ("start", "end", "skip_on_overtime", "skip_delayed_by", "delay")
+_OPTIONS = ("start", "end", "skip_on_overtime", "skip_delayed_by", "delay", "catch_up", "overlap")
+_CATCH_UP = ("all", "latest", "none")
+_OVERLAP = ("allow", "skip", "queue_one", "cancel_running")
 _DURATION = re.compile(
     r"\s*(?:([0-9]+)\s*d)?\s*(?:([0-9]+)\s*h)?\s*(?:([0-9]+)\s*m)?\s*(?:([0-9]+)\s*s)?\s*", re.IGNORECASE
 )
@@ -22,11 +24,20 @@ _LONGEST_TEXT = 100
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """What a workflow file asks for. `skip_delayed_by` is in seconds."""
+    """What a workflow file asks for.
+
+    `catch_up` is all, latest or none; `overlap` is allow, skip, queue_one or cancel_running; `skip_delayed_by` is in
+    seconds.
+    """
 
     timetable: Timetable
-    skip_on_overtime: bool
+    catch_up: str
+    overlap: str
     skip_delayed_by: int | None
+
+    @property
+    def skip_on_overtime(self) -> bool:
+        return self.overlap == "skip"
 
 
 def parse_schedule(config: Mapping[str, object], timezone: str) -> ScheduleSpec:
@@ -49,7 +60,8 @@ def parse_schedule(config: Mapping[str, object], timezone: str) -> ScheduleSpec:
     )
     return ScheduleSpec(
         timetable=timetable,
-        skip_on_overtime=_boolean("skip_on_overtime", config.get("skip_on_overtime")),
+        catch_up=_choice("catch_up", config.get("catch_up"), _CATCH_UP),
+        overlap=_overlap(config),
         skip_delayed_by=_skip_delayed_by(config.get("skip_delayed_by")),
     )
 
@@ -110,6 +122,27 @@ def _boolean(key: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise schedule_error(f"{key}: is true or false, not {shown(value)}.")
+
+
+def _choice(key: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of `choices`; the first when nothing is said."""
+    if value is None:
+        return choices[0]
+    if isinstance(value, str) and value in choices:
+        return value
+    raise schedule_error(f"{key}: is one of {', '.join(choices)}, not {shown(value)}.")
+
+
+def _overlap(config: Mapping[str, object]) -> str:
+    """`skip_on_overtime: true` is `overlap: skip`; who writes both must mean the same."""
+    skips = _boolean("skip_on_overtime", config.get("skip_on_overtime"))
+    if config.get("overlap") is None:
+        return "skip" if skips else "allow"
+    overlap = _choice("overlap", config["overlap"], _OVERLAP)
+    if config.get("skip_on_overtime") is not None and skips != (overlap == "skip"):
+        said = "true" if skips else "false"
+        raise schedule_error(f"overlap: {overlap} and skip_on_overtime: {said} say different things; keep one.")
+    return overlap
 
 
 def _skip_delayed_by(value: object) -> int | None:

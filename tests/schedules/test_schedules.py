@@ -28,6 +28,15 @@ def test_a_new_schedule_starts_with_the_next_session_that_runs(db):
     assert (schedule.kind, schedule.expression, schedule.timezone) == ("daily", "07:00:00", "Asia/Tokyo")
 
 
+def test_a_schedule_takes_its_policies_from_the_file(db):
+    document = {"schedule": {"daily>": "07:00:00", "catch_up": "latest", "overlap": "queue_one"}, "+a": {"echo>": "x"}}
+
+    (schedule,) = schedules.adopt(publish(report=document), now=NOW)
+
+    schedule.refresh_from_db()
+    assert (schedule.catch_up, schedule.overlap) == ("latest", "queue_one")
+
+
 def test_a_workflow_without_a_schedule_gets_none(db):
     assert schedules.adopt(publish(report={"+a": {"echo>": "x"}}), now=NOW) == []
 

@@ -12,7 +12,7 @@ from scheduler.timetable import Kind, ScheduleSpec, Timetable, TimetableError, p
 def test_a_kind_alone_is_a_schedule_without_policies() -> None:
     spec = parse_schedule({"daily>": "07:00:00"}, "Asia/Tokyo")
 
-    assert spec == ScheduleSpec(Timetable(Kind.DAILY, "07:00:00", "Asia/Tokyo"), False, None)
+    assert spec == ScheduleSpec(Timetable(Kind.DAILY, "07:00:00", "Asia/Tokyo"), "all", "allow", None)
 
 
 def test_every_option_is_read() -> None:
@@ -28,7 +28,7 @@ def test_every_option_is_read() -> None:
     spec = parse_schedule(config, "UTC")
 
     assert spec == ScheduleSpec(
-        Timetable(Kind.CRON, "0 3 * * 1", "UTC", 30, date(2026, 1, 1), date(2026, 12, 31)), True, 5400
+        Timetable(Kind.CRON, "0 3 * * 1", "UTC", 30, date(2026, 1, 1), date(2026, 12, 31)), "all", "skip", 5400
     )
 
 
@@ -80,6 +80,25 @@ DAILY = {"daily>": "07:00:00"}
 
 
 @pytest.mark.parametrize(
+    ("config", "catch_up", "overlap"),
+    [
+        ({}, "all", "allow"),
+        ({"catch_up": "latest"}, "latest", "allow"),
+        ({"catch_up": "none", "overlap": "cancel_running"}, "none", "cancel_running"),
+        ({"overlap": "queue_one"}, "all", "queue_one"),
+        ({"skip_on_overtime": True}, "all", "skip"),
+        ({"skip_on_overtime": False}, "all", "allow"),
+        ({"skip_on_overtime": True, "overlap": "skip"}, "all", "skip"),
+        ({"skip_on_overtime": False, "overlap": "queue_one"}, "all", "queue_one"),
+    ],
+)
+def test_catch_up_and_overlap(config: dict[str, object], catch_up: str, overlap: str) -> None:
+    spec = parse_schedule(DAILY | config, "UTC")
+
+    assert (spec.catch_up, spec.overlap) == (catch_up, overlap)
+
+
+@pytest.mark.parametrize(
     ("config", "reason"),
     [
         ("daily", "is a mapping"),
@@ -113,6 +132,12 @@ DAILY = {"daily>": "07:00:00"}
         (DAILY | {"start": "2026-01-02", "end": "2026-01-01"}, "end: 2026-01-01 is before start: 2026-01-02"),
         (DAILY | {"skip_on_overtime": "yes"}, "skip_on_overtime: is true or false"),
         (DAILY | {"skip_on_overtime": 1}, "skip_on_overtime: is true or false"),
+        (DAILY | {"catch_up": "newest"}, "catch_up: is one of all, latest, none, not"),
+        (DAILY | {"catch_up": True}, "catch_up: is one of all, latest, none, not"),
+        (DAILY | {"overlap": "queue"}, "overlap: is one of allow, skip, queue_one, cancel_running, not"),
+        (DAILY | {"overlap": False}, "overlap: is one of allow, skip, queue_one, cancel_running, not"),
+        (DAILY | {"overlap": "queue_one", "skip_on_overtime": True}, "say different things"),
+        (DAILY | {"overlap": "skip", "skip_on_overtime": False}, "say different things"),
         (DAILY | {"skip_delayed_by": ""}, "skip_delayed_by: is a duration"),
         (DAILY | {"skip_delayed_by": "0s"}, "skip_delayed_by: is a duration"),
         (DAILY | {"skip_delayed_by": 0}, "skip_delayed_by: is a duration"),

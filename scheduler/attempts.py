@@ -10,7 +10,7 @@ the row count: losing a race is normal and quiet. Leases are compared with the d
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +23,8 @@ from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Lane
 
 MAX_DELIVERIES = 3
+# How long an attempt that lost its worker waits, by delivery: what killed one worker at once might kill the next.
+RETRY_SECONDS = (1, 5, 25)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Claim:
 def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
     """queued > running: take the attempt that has waited longest in `lanes`; None when none waits.
 
-    Takes a lease, raises the lease token and counts the delivery. `now` becomes `started_at`.
+    One that lost its worker waits until its `released_at` by the database's clock. Takes a lease, raises the lease
+    token and counts the delivery. `now` becomes `started_at`.
     """
     row = _returning(
         f"""
@@ -46,6 +49,7 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
          WHERE status = 'queued' AND id = (
                SELECT id FROM scheduler_attempt
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
+                  AND (deliveries = 0 OR released_at <= {_clock()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
         RETURNING id, lease_token
         """,  # noqa: S608 - built from this module's own pieces
@@ -128,7 +132,7 @@ def kill(attempt_id: int, *, now: datetime) -> bool:
 def reap(*, now: datetime, limit: int = 100) -> int:
     """Take back attempts whose lease ended: running > queued (error after three deliveries), canceling > killed.
 
-    Returns how many. The token rises, so that the old worker is fenced at once.
+    Returns how many. The token rises, so that the old worker is fenced at once. The next delivery waits a while.
     """
     with transaction.atomic():
         lost = list(
@@ -206,9 +210,9 @@ def _take_back(attempt: Attempt, now: datetime) -> None:
         reason = {"message": f"worker lost {attempt.deliveries} times"}
         ended = mine.update(status=AttemptStatus.ERROR, finished_at=now, reason=reason, **fence)
     else:
-        mine.update(status=AttemptStatus.QUEUED, **fence)
-        dispatch.ring(Lane(attempt.lane), attempts=1)
-        return
+        wait = timedelta(seconds=RETRY_SECONDS[max(attempt.deliveries, 1) - 1])
+        mine.update(status=AttemptStatus.QUEUED, released_at=Now() + wait, **fence)
+        return  # the tick rings when the wait is over
     if ended:
         _pass_turn(attempt.pk, now)
 
@@ -218,6 +222,10 @@ def _returning(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
         cursor.execute(statement, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+def _clock() -> str:
+    return "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
 
 def _lease_end() -> str:

@@ -13,7 +13,7 @@ from celery.signals import beat_init
 from django.db import DatabaseError, close_old_connections
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from scheduler import attempts, dispatch, ticker
+from scheduler import attempts, dispatch, ticker, turns
 
 TICK_SECONDS = 1.0
 
@@ -39,6 +39,7 @@ def start_due_sessions(now: datetime) -> None:
     try:
         ticked = ticker.tick(now=now)
         attempts.reap(now=now)
+        turns.heal(now=now)
         dispatch.resend(now=now)
         if ticked.schedules:
             log.info("tick", started=ticked.started, skipped=ticked.skipped, failed=ticked.failed)

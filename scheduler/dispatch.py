@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
 from scheduler.broker import DOORBELL_HEADER
@@ -48,9 +50,13 @@ def send(lane: Lane, bells: int) -> None:
 
 
 def resend(*, now: datetime) -> list[Lane]:
-    """Ring for lanes whose released attempts wait although no doorbell is under way. Returns those lanes."""
+    """Ring for lanes whose released attempts wait although no doorbell is under way. Returns those lanes.
+
+    Nobody has rung yet for attempts that lost their worker: they wait a while first.
+    """
     waiting_since = now - timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
-    waiting = Attempt.objects.claimable().filter(released_at__lt=waiting_since)
+    old = Q(released_at__lt=waiting_since)
+    waiting = Attempt.objects.claimable().filter(old | Q(deliveries__gt=0, released_at__lte=Now()))
     silent = [lane for lane in Lane if waiting.filter(lane=lane).exists() and doorbells(lane) == 0]
     for lane in silent:
         send(lane, settings.HINDCAST_DOORBELLS)

@@ -35,6 +35,10 @@ def expire(held):
     Attempt.objects.filter(pk=held.attempt_id).update(lease_expires_at=long_ago)
 
 
+def stop_waiting(attempt):
+    Attempt.objects.filter(pk=attempt.pk).update(released_at=NOW)
+
+
 def test_a_claim_takes_a_lease_raises_the_token_and_counts_the_delivery(queued):
     before = datetime.now(UTC)
 
@@ -108,6 +112,7 @@ def test_nothing_is_written_with_the_token_of_an_earlier_claim(queued):
     old = claim()
     expire(old)
     attempts.reap(now=NOW)
+    stop_waiting(queued)
     new = claim()
 
     assert not attempts.succeed(old, now=NOW)
@@ -209,10 +214,44 @@ def test_an_attempt_whose_worker_is_lost_waits_again(queued):
     assert (queued.status, queued.deliveries, queued.lease_expires_at) == ("queued", 1, None)
 
 
+@pytest.mark.parametrize(("deliveries", "seconds"), [(1, 1), (2, 5)])
+def test_an_attempt_whose_worker_is_lost_waits_longer_every_time(queued, deliveries, seconds):
+    Attempt.objects.update(deliveries=deliveries - 1)
+    expire(claim())
+    before = datetime.now(UTC)
+
+    attempts.reap(now=NOW)
+
+    queued.refresh_from_db()
+    assert abs((queued.released_at - before).total_seconds() - seconds) < 0.5
+    assert claim() is None
+    Attempt.objects.update(released_at=datetime.now(UTC) - timedelta(milliseconds=10))
+    assert claim() is not None
+
+
+def test_the_clock_of_whoever_released_an_attempt_does_not_hold_it_back(queued):
+    Attempt.objects.update(released_at=datetime.now(UTC) + HOUR)
+
+    assert claim() is not None
+
+
+def test_an_attempt_that_waited_after_a_lost_worker_is_rung_for_at_once(queued, monkeypatch):
+    monkeypatch.setattr(dispatch, "send", lambda lane, bells: None)
+    monkeypatch.setattr(dispatch, "doorbells", lambda lane: 0)
+    now = datetime.now(UTC)
+    Attempt.objects.update(deliveries=1, released_at=now + HOUR)
+    assert dispatch.resend(now=now) == []
+
+    Attempt.objects.update(released_at=now - timedelta(milliseconds=10))
+
+    assert dispatch.resend(now=now) == [Lane.SCHEDULED]
+
+
 def test_an_attempt_that_lost_three_workers_is_an_error(queued):
     for _ in range(3):
         expire(claim())
         attempts.reap(now=NOW)
+        stop_waiting(queued)
 
     queued.refresh_from_db()
     assert (queued.status, queued.reason) == ("error", {"message": "worker lost 3 times"})

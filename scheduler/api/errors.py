@@ -13,9 +13,14 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from scheduler.api import entries
+from scheduler.api.rows import attempt_rows
 from scheduler.api.wire import BodyTooLarge
 from scheduler.backfill import BackfillConflict, ScheduleNotFound
 from scheduler.errors import InvalidInput
+from scheduler.models import Attempt
+from scheduler.starting import AttemptConflict, WorkflowNotFound
+
+NON_FIELD_ERRORS = "non_field_errors"
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +35,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     refusal = translated(error)
     if isinstance(refusal, BackfillConflict):
         response = refused(refusal.message, 409, conflicts=entries.conflict_entries(refusal.plan))
+    elif isinstance(refusal, AttemptConflict):
+        response = in_the_way(refusal)
     elif isinstance(refusal, InvalidInput):
         response = invalid({camel(name): texts for name, texts in refusal.errors.items()})
     elif isinstance(refusal, exceptions.ValidationError):
@@ -47,7 +54,7 @@ def translated(error: Exception) -> Exception:
     match error:
         case Http404():
             return exceptions.NotFound(*error.args)
-        case ScheduleNotFound():
+        case ScheduleNotFound() | WorkflowNotFound():
             return exceptions.NotFound(error.message)
         case PermissionDenied():
             return exceptions.PermissionDenied(*error.args)
@@ -60,6 +67,12 @@ def translated(error: Exception) -> Exception:
             return DatabaseGone()
         case _:
             return error
+
+
+def in_the_way(refusal: AttemptConflict) -> Response:
+    """The attempt itself, as clients of Digdag expect it, and not an error object."""
+    row = attempt_rows(Attempt.objects.filter(pk=refusal.attempt.pk))[0]
+    return Response(entries.attempt_entry(*row), status=409)
 
 
 def plain(refusal: exceptions.APIException) -> Response:
@@ -79,8 +92,17 @@ def refused(message: str, status: int, **facts: Any) -> Response:
     return Response({"message": message, "status": status, **facts}, status=status)
 
 
-def by_field(detail: Any) -> dict[str, list[str]]:
-    return {name: [str(text) for text in texts] for name, texts in detail.items()}
+def by_field(detail: Any, within: str = "") -> dict[str, list[str]]:
+    """What is wrong, by field; one inside another is named `outer.inner`."""
+    found: dict[str, list[str]] = {}
+    for name, texts in detail.items():
+        if name == NON_FIELD_ERRORS:
+            found[within.rstrip(".") or name] = [str(text) for text in texts]
+        elif isinstance(texts, dict):
+            found |= by_field(texts, f"{within}{name}.")
+        else:
+            found[within + name] = [str(text) for text in texts]
+    return found
 
 
 def camel(name: str) -> str:

@@ -51,6 +51,30 @@ class Instant(InputField):
             self.fail("invalid")
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "string", "pattern": "^[0-9]{1,19}$"}, {"type": "integer", "minimum": 0}], "example": "123456"}
+)
+class Id(InputField):
+    """Text or a number: clients send both."""
+
+    default_error_messages = {"invalid": "Give an id: digits alone."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, str | int) or not DIGITS.fullmatch(str(data)):
+            self.fail("invalid")
+        return min(int(data), BIGGEST_ID)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}, "example": {"region": "eu"}})
+class Params(InputField):
+    default_error_messages = {"invalid": "Give an object."}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        return data
+
+
 @extend_schema_field({"type": "boolean"})
 class Flag(InputField):
     default_error_messages = {"invalid": "Give true or false."}

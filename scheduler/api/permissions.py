@@ -29,6 +29,13 @@ class MayBackfill(BasePermission):
         return request.user.has_perm("scheduler.backfill_schedule")
 
 
+class MayRun(BasePermission):
+    message = "This user may not start or kill attempts: the permission `scheduler.run_attempt` is missing."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("scheduler.run_attempt")
+
+
 def allowed(request: Request, scope: Scope) -> bool:
     """A browser session has no key, and may do all that its user may."""
     key = key_of(request)
@@ -37,3 +44,4 @@ def allowed(request: Request, scope: Scope) -> bool:
 
 READING = [IsAuthenticated, MayRead]
 BACKFILLING = [IsAuthenticated, MayOperate, MayBackfill]
+RUNNING = [IsAuthenticated, MayOperate, MayRun]

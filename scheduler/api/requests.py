@@ -14,8 +14,9 @@ from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 
 from scheduler import backfill
-from scheduler.api.fields import Count, Flag, Instant, Name, QueryFlag, QueryId, QueryName, QuerySize
+from scheduler.api.fields import Count, Flag, Id, Instant, Name, Params, QueryFlag, QueryId, QueryName, QuerySize
 from scheduler.errors import InvalidInput
+from scheduler.starting import Resume, ResumeMode
 
 HARMLESS = backfill.Request(attempt_name="name", from_time=datetime(2000, 1, 1, tzinfo=UTC))
 
@@ -51,9 +52,48 @@ class BackfillRequest(serializers.Serializer[Any]):
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         """The arguments of `backfill.backfill`. Raises ValidationError naming every wrong field, or ParseError."""
-        if not isinstance(request.data, dict):
-            raise ParseError("The body is not a JSON object.")
-        return valid(cls(data=request.data))
+        return valid(cls(data=body_of(request)))
+
+
+@extend_schema_serializer(component_name="Resume")
+class ResumeRequest(serializers.Serializer[Any]):
+    """Which finished tasks of an earlier attempt are not run again."""
+
+    mode = serializers.ChoiceField(
+        choices=[mode.value for mode in ResumeMode],
+        help_text="`failed`: run what did not succeed. `from`: run the task `from` and everything after it, too.",
+        error_messages={"invalid_choice": "Give failed or from."},
+    )
+    attemptId = Id(source="attempt_id", help_text="The earlier attempt of the same session, failed or killed.")
+    locals()["from"] = Name(required=False, help_text="Full name of a task, such as `+workflow+step`.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["mode"] == ResumeMode.FROM.value and "from" not in attrs:
+            raise ValidationError({"from": ["Give the full name of a task."]})
+        return attrs
+
+
+@extend_schema_serializer(component_name="Start")
+class StartRequest(serializers.Serializer[Any]):
+    workflowId = Id(source="definition_id", help_text="Decides the revision.")
+    sessionTime = Instant(source="session_time", help_text="Its fraction of a second is cut off.")
+    params = Params(required=False, allow_null=True)
+    retryAttemptName = Name(
+        source="retry_attempt_name",
+        required=False,
+        allow_null=True,
+        help_text="Needed for every attempt of a session but the first.",
+    )
+    resume = ResumeRequest(required=False, allow_null=True)
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        """The arguments of `starting.start`. Raises ValidationError naming every wrong field, or ParseError."""
+        wanted = valid(cls(data=body_of(request)))
+        if resume := wanted.get("resume"):
+            mode = ResumeMode(resume["mode"])
+            wanted["resume"] = Resume(resume["attempt_id"], mode, resume.get("from", ""))
+        return wanted
 
 
 class ListQuery(serializers.Serializer[Any]):
@@ -77,6 +117,12 @@ class AttemptQuery(ListQuery):
     project = QueryName(required=False, help_text="Name of a project.")
     workflow = QueryName(required=False, help_text="Name of a workflow.")
     include_retried = QueryFlag(required=False, help_text="All attempts, not just the latest of each session.")
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    if not isinstance(request.data, dict):
+        raise ParseError("The body is not a JSON object.")
+    return request.data
 
 
 def valid(serializer: Any) -> dict[str, Any]:

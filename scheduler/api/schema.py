@@ -78,15 +78,25 @@ REFUSALS = {
 
 
 def documented(
-    operation_id: str, answer: type[serializers.Serializer[Any]], *, refused: Iterable[int] = (), **more: Any
+    operation_id: str,
+    answer: type[serializers.Serializer[Any]],
+    *,
+    refused: Iterable[int] = (),
+    conflict: OpenApiResponse | None = None,
+    **more: Any,
 ) -> Callable[[Any], Any]:
     """One operation: its id, its answer, and the refusals it has beside those that all have."""
     responses = {200: OpenApiResponse(answer, answer.__doc__ or "")}
     responses |= {status: REFUSALS[status] for status in sorted({401, 403, 503, *refused})}
+    if conflict is not None:
+        responses[409] = conflict
     if "parameters" in more:
         responses[400] = BAD_QUERY
     return extend_schema(operation_id=operation_id, responses=responses, **more)
 
+
+KILL_REFUSED = refusal(409, "Attempt 123456 is success already.", shapes.Refusal)
+START_REFUSED = OpenApiResponse(shapes.Attempt, "The attempt of that name, or the one that is not done.")
 
 BACKFILL_EXAMPLES = [
     OpenApiExample(

@@ -7,21 +7,23 @@ from typing import Any, TypeVar, cast
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from projects.models import Project, Workflow
+from projects.models import Project, Workflow, WorkflowDefinition
+from scheduler import starting
 from scheduler.api import entries, shapes
 from scheduler.api.authentication import key_of
 from scheduler.api.fields import LARGEST_PAGE
-from scheduler.api.permissions import BACKFILLING, READING
-from scheduler.api.requests import AttemptQuery, BackfillRequest, ListQuery
+from scheduler.api.permissions import BACKFILLING, READING, RUNNING
+from scheduler.api.requests import AttemptQuery, BackfillRequest, ListQuery, StartRequest
 from scheduler.api.rows import attempt_rows, session_rows
-from scheduler.api.schema import BACKFILL_EXAMPLES, documented
+from scheduler.api.schema import BACKFILL_EXAMPLES, KILL_REFUSED, START_REFUSED, documented
+from scheduler.attempts import kill as kill_attempt
 from scheduler.backfill import backfill as run_backfill
 from scheduler.models import Attempt, Schedule, Session
 from scheduler.models.attempt import AttemptQuerySet
@@ -35,7 +37,7 @@ Found = TypeVar("Found")
 
 class ReadingViewSet(ViewSet):
     permission_classes = READING
-    http_method_names = ["get", "head", "post"]
+    http_method_names = ["get", "head", "post", "put"]
     lookup_value_converter = "int"
 
 
@@ -95,7 +97,17 @@ class SessionViewSet(ReadingViewSet):
         return Response(entries.attempt_entries(attempt_rows(newest(Attempt.objects.filter(session=pk), page))))
 
 
+class NotKilled(APIException):
+    status_code = 409
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(f"Attempt {attempt.pk} is {attempt.status} already.")
+
+
 class AttemptViewSet(ReadingViewSet):
+    def get_permissions(self) -> Sequence[Any]:
+        return [rule() for rule in RUNNING] if self.action == "start" else super().get_permissions()
+
     @documented("getAttempts", shapes.AttemptList, refused=[404], parameters=[AttemptQuery])
     def list(self, request: Request) -> Response:
         """Attempts by falling id: the latest of each session, or all with `include_retried`."""
@@ -107,6 +119,36 @@ class AttemptViewSet(ReadingViewSet):
     def retrieve(self, request: Request, pk: int) -> Response:
         rows = attempt_rows(attempts(request).filter(pk=pk))
         return Response(entries.attempt_entry(*only(rows, pk, "attempt")))
+
+    @documented(
+        "startAttempt",
+        shapes.Attempt,
+        refused=[400, 404, 413, 415],
+        conflict=START_REFUSED,
+        request=StartRequest,
+        summary="Start or retry a session",
+    )
+    def start(self, request: Request) -> Response:
+        """Start the session of this time, or run it again under a new name.
+
+        A session that already has an attempt of that name, or one that is not done, is a conflict; the answer is
+        that attempt then.
+        """
+        wanted = StartRequest.read(request)
+        one(definitions(request), wanted["definition_id"], "workflow")
+        attempt = starting.start(**wanted, now=datetime.now(UTC))
+        return Response(attempt_answer(attempt.pk))
+
+    @documented(
+        "killAttempt", shapes.Attempt, refused=[404], conflict=KILL_REFUSED, request=None, summary="Kill an attempt"
+    )
+    @action(detail=True, methods=["post"], permission_classes=RUNNING)
+    def kill(self, request: Request, pk: int) -> Response:
+        """A queued attempt is killed at once; a running one is canceling until its task has ended."""
+        one(attempts(request), pk, "attempt")
+        if not kill_attempt(pk, now=datetime.now(UTC)):
+            raise NotKilled(Attempt.objects.get(pk=pk))
+        return Response(attempt_answer(pk))
 
     @documented("getAttemptRetries", shapes.AttemptList, refused=[404])
     @action(detail=True)
@@ -145,6 +187,15 @@ def sessions(request: Request) -> SessionQuerySet:
 
 def attempts(request: Request) -> AttemptQuerySet:
     return Attempt.objects.visible_to(request.user, key_of(request))
+
+
+def definitions(request: Request) -> QuerySet[WorkflowDefinition]:
+    visible = Project.objects.visible_to(request.user, key_of(request))
+    return WorkflowDefinition.objects.filter(workflow__project__in=visible).only("pk")
+
+
+def attempt_answer(pk: int) -> entries.Entry:
+    return entries.attempt_entry(*attempt_rows(Attempt.objects.filter(pk=pk))[0])
 
 
 def one(rows: QuerySet[Row], pk: int, what: str) -> Row:

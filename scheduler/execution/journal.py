@@ -49,16 +49,40 @@ class Row:
     updated_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """The attempt whose finished tasks are not run again; those from `position` on are, whatever became of them."""
+
+    attempt_id: int
+    position: int | None = None
+
+    def rows(self, steps: Sequence[Step]) -> dict[int, Row]:
+        """The tasks that count as done, where they still stand at the same place under the same name."""
+        there = TaskRun.objects.filter(
+            attempt=self.attempt_id, state=TaskState.SUCCESS, position__lt=len(steps), position__gt=0
+        )
+        return {
+            task.position: Row(step, TaskState.SUCCESS, {}, task.store_params, task.started_at, task.updated_at)
+            for task in there
+            if (step := steps[task.position]).full_name == task.full_name
+            and (self.position is None or step.last < self.position)
+        }
+
+
 class Journal:
     """The tasks of one attempt. Nothing is written before `save`, `flush` or one of the ends."""
 
-    def __init__(self, *, lease: Lease, steps: Sequence[Step], clock: Clock, delivery: int) -> None:
+    def __init__(
+        self, *, lease: Lease, steps: Sequence[Step], clock: Clock, delivery: int, resumed: "Resumed | None" = None
+    ) -> None:
         self._claim = lease.claim
         self._lease = lease
         self._clock = clock
         self._steps = steps
         earlier = self._earlier() if delivery > 1 else {}
-        self._rows = [earlier.get(step.position) or Row(step) for step in steps]
+        # The first write holds every task, so what the attempt resumes is asked only while it has none of its own.
+        before = earlier or (resumed.rows(steps) if resumed else {})
+        self._rows = [before.get(step.position) or Row(step) for step in steps]
         self._changed = {step.position for step in steps if step.position not in earlier}
         began = clock()
         for row in self._rows:

@@ -18,7 +18,7 @@ from scheduler.attempts import Claim
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
 from scheduler.execution.child import Child, environment
-from scheduler.execution.journal import Clock, Journal
+from scheduler.execution.journal import Clock, Journal, Resumed
 from scheduler.execution.lease import Canceled, Lease, LeaseLost
 from scheduler.execution.operators import OPERATORS
 from scheduler.execution.operators.base import Context, Stored, TaskFailed
@@ -63,7 +63,9 @@ def _run(lease: Lease, clock: Clock) -> None:
         refused = definition.steps
         attempts.fail(lease.claim, reason={"message": refused.message, "task": refused.task}, now=clock())
         return
-    journal = Journal(lease=lease, steps=definition.steps, clock=clock, delivery=facts.deliveries)
+    journal = Journal(
+        lease=lease, steps=definition.steps, clock=clock, delivery=facts.deliveries, resumed=facts.resumed
+    )
     workspace = Workspace(lease.claim, definition.archive)
     try:
         _Run(lease, facts, definition, journal, workspace).steps(definition.steps)
@@ -105,6 +107,7 @@ class Facts:
     deliveries: int
     session_time: datetime
     session_uuid: UUID
+    resumed: Resumed | None
 
     @classmethod
     def of(cls, claim: Claim) -> "Facts":
@@ -113,7 +116,7 @@ class Facts:
             row = cursor.fetchone()
         if row is None:  # deleted with its project
             raise LeaseLost
-        pk, definition, session, name, params, last_executed, deliveries, session_time, session_uuid = row
+        pk, definition, session, name, params, last_executed, deliveries, session_time, session_uuid, *resumed = row
         return cls(
             attempt_id=pk,
             definition_id=definition,
@@ -124,13 +127,15 @@ class Facts:
             deliveries=deliveries,
             session_time=_instant(session_time),
             session_uuid=session_uuid if isinstance(session_uuid, UUID) else UUID(session_uuid),
+            resumed=Resumed(*resumed) if resumed[0] is not None else None,
         )
 
 
 # By hand, since every attempt passes here: building the query takes the ORM longer than the database needs for it.
 _FACTS = """
     SELECT attempt.id, attempt.definition_id, attempt.session_id, attempt.name, attempt.params,
-           attempt.last_executed_session_time, attempt.deliveries, session.session_time, session.uuid
+           attempt.last_executed_session_time, attempt.deliveries, session.session_time, session.uuid,
+           attempt.resumed_from_id, attempt.resume_position
       FROM scheduler_attempt attempt JOIN scheduler_session session ON session.id = attempt.session_id
      WHERE attempt.id = %s
 """

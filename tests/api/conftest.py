@@ -28,8 +28,14 @@ class Api:
 
     def post(self, path: str, body: Any = None, *, content_type: str = "application/json", **options: Any) -> Any:
         """`body` is a JSON value, or bytes to be sent as they are."""
+        return self.send("POST", path, body, content_type=content_type, **options)
+
+    def put(self, path: str, body: Any = None) -> Any:
+        return self.send("PUT", path, body)
+
+    def send(self, method: str, path: str, body: Any, *, content_type: str = "application/json", **options: Any) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.generic("POST", f"/api/{path}", data, content_type=content_type, **options)
+        return self.client.generic(method, f"/api/{path}", data, content_type=content_type, **options)
 
     def backfill(self, schedule: Schedule, **fields: Any) -> Any:
         """Three sessions of the hourly schedule unless told; a field that is `...` is left out."""

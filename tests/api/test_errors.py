@@ -55,7 +55,7 @@ def test_an_unknown_address_is_a_404_for_every_method(api: Any, path: str, metho
         ("schedules/1/backfill", "GET", "POST"),
         ("schedules/1/backfill", "PUT", "POST"),
         ("sessions", "PATCH", "GET, HEAD"),
-        ("attempts", "PUT", "GET, HEAD"),
+        ("attempts", "DELETE", "GET, HEAD, PUT"),
         ("attempts/1", "TRACE", "GET, HEAD"),
     ],
 )

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from tdworkflow.client import Client
 from tdworkflow.exceptions import HttpError
 
@@ -102,6 +102,24 @@ def test_it_lists_tasks(client: Client, schedule: Schedule, make_attempt: Callab
     root, step = client.attempt_tasks(attempt.pk)
 
     assert (root.full_name, root.parent_id, step.parent_id) == ("+w0", None, root.id)
+
+
+def test_it_starts_retries_and_kills(client: Client, schedule: Schedule, operator: User) -> None:
+    operator.user_permissions.add(Permission.objects.get(codename="run_attempt"))
+    at = "2026-03-02T10:00:00.123456+00:00"
+
+    first = client.start_attempt(schedule.definition_id, at, workflow_params={"a": 1})
+    with pytest.raises(HttpError):
+        client.start_attempt(schedule.definition_id, at)
+    killed = client.kill_attempt(first)
+    with pytest.raises(HttpError, match="is killed already"):
+        client.kill_attempt(first)
+    retry = client.start_attempt(schedule.definition_id, at, retry_attempt_name="again")
+
+    assert (first.session_time, first.params, first.status) == (FROM, {"a": 1}, "queued")
+    assert (killed.status, killed.done, killed.cancel_requested) == ("killed", True, True)
+    assert (retry.session_id, retry.index, retry.retry_attempt_name) == (first.session_id, 2, "again")
+    assert client.start_attempt(schedule.definition_id).session_time
 
 
 @pytest.mark.processes

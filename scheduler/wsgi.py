@@ -4,6 +4,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from scheduler.observe.charset import readable_charset
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler.settings")
 
-application = get_wsgi_application()
+application = readable_charset(get_wsgi_application())

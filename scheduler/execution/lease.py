@@ -122,7 +122,8 @@ class Keeper:
             self._leases[claim] = lease
             self._look_after()
         try:
-            yield lease
+            with structlog.contextvars.bound_contextvars(attempt=claim.attempt_id):  # in every line of the log
+                yield lease
         finally:
             with self._lock:
                 del self._leases[claim]

@@ -6,6 +6,7 @@ import os
 import socket
 import warnings
 from importlib import import_module
+from wsgiref.types import WSGIApplication
 
 import structlog
 from celery.apps.beat import Beat
@@ -20,6 +21,7 @@ from gunicorn.glogging import Logger
 from scheduler.celery import app
 from scheduler.execution.worker import hide_environment
 from scheduler.models import Lane
+from scheduler.observe.charset import readable_charset
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +64,8 @@ class Site(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
-    def load(self) -> WSGIHandler:
-        return WSGIHandler()
+    def load(self) -> WSGIApplication:
+        return readable_charset(WSGIHandler())
 
 
 def freeze(server: object, worker: object) -> None:

@@ -3,12 +3,16 @@
 import re
 from datetime import UTC, datetime
 
+import structlog
+from django.db import OperationalError
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from projects import apikeys
 from projects.models import ApiKey
+
+log = structlog.get_logger(__name__)
 
 SCHEMES = {"td1", "bearer"}
 KEY = re.compile(r"[!-~]{1,200}")  # visible ASCII: nothing else was ever issued
@@ -25,7 +29,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = apikeys.find(text, now=now) if KEY.fullmatch(text := text.strip()) else None
         if key is None:
             raise AuthenticationFailed("The API key is wrong, revoked or expired.")
-        apikeys.touch(key, now=now)
+        note_use(key, now)
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -34,6 +38,14 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 class BrowserSessionAuthentication(SessionAuthentication):
     """The login of the pages; unsafe methods need the CSRF token."""
+
+
+def note_use(key: ApiKey, now: datetime) -> None:
+    """A database that cannot write just now can still be read."""
+    try:
+        apikeys.touch(key, now=now)
+    except OperationalError as error:
+        log.warning("key_use_not_noted", error=str(error))
 
 
 def key_of(request: Request) -> ApiKey | None:

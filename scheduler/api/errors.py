@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
@@ -18,6 +18,7 @@ from scheduler.api.wire import BodyTooLarge
 from scheduler.backfill import BackfillConflict, ScheduleNotFound
 from scheduler.errors import InvalidInput
 from scheduler.models import Attempt
+from scheduler.observe.trouble import trouble_of
 from scheduler.starting import AttemptConflict, WorkflowNotFound
 
 NON_FIELD_ERRORS = "non_field_errors"
@@ -25,9 +26,14 @@ NON_FIELD_ERRORS = "non_field_errors"
 log = structlog.get_logger(__name__)
 
 
-class DatabaseGone(exceptions.APIException):
+class DatabaseTrouble(exceptions.APIException):
     status_code = 503
-    default_detail = "The database does not answer."
+
+    def __init__(self, error: Exception) -> None:
+        trouble = trouble_of(error)
+        log.error(trouble.event, exc_info=error)
+        super().__init__(trouble.text)
+        self.wait = trouble.retry_after  # the header Retry-After, as of REST framework's own refusals
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -62,9 +68,8 @@ def translated(error: Exception) -> Exception:
             return BodyTooLarge()
         case SuspiciousOperation() | MultiPartParserError():
             return exceptions.ParseError()
-        case OperationalError():
-            log.error("database_gone", exc_info=error)
-            return DatabaseGone()
+        case OperationalError() | InterfaceError():
+            return DatabaseTrouble(error)
         case _:
             return error
 
@@ -80,6 +85,8 @@ def plain(refusal: exceptions.APIException) -> Response:
     response = refused(str(refusal.detail), refusal.status_code, **facts)
     if challenge := getattr(refusal, "auth_header", None):
         response.headers["WWW-Authenticate"] = challenge
+    if wait := getattr(refusal, "wait", None):
+        response.headers["Retry-After"] = str(wait)
     return response
 
 

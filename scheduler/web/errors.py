@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
+from scheduler.observe.trouble import Trouble, trouble_of
 from scheduler.web.frame import Page
 
 
@@ -48,11 +52,28 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Rendered without the request: whatever broke, the session and the database may be what is broken."""
+    """What Django calls while it handles an exception that nobody expected."""
+    error = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        return _database_trouble(request, trouble_of(error))
     text = "Something went wrong on our side. What was saved before is kept; what you just sent may not be."
+    advice = "Look at what was saved before you try again. The log of the web process says what happened."
+    return _broken(request, 500, "Something went wrong", text, advice)
+
+
+def _database_trouble(request: HttpRequest, trouble: Trouble) -> HttpResponse:
+    advice = f"Nothing has to be restarted. Try it again in {trouble.retry_after} seconds or later."
+    response = _broken(request, 503, "Not possible right now", trouble.text, advice)
+    response.headers["Retry-After"] = str(trouble.retry_after)
+    return response
+
+
+def _broken(request: HttpRequest, status: int, title: str, text: str, advice: str) -> HttpResponse:
+    """Rendered without the request: whatever broke, the session and the database may be what is broken."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"message": text, "status": 500}, status=500)
-    return HttpResponse(render_to_string("hindcast/server_error.html", {"text": text}), status=500)
+        return JsonResponse({"message": text, "status": status}, status=status)
+    facts = {"title": title, "text": text, "advice": advice}
+    return HttpResponse(render_to_string("hindcast/server_error.html", facts), status=status)
 
 
 def _problem(request: HttpRequest, status: int, title: str, text: str, advice: str) -> HttpResponse:

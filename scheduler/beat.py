@@ -1,51 +1,175 @@
-"""The clock: django-celery-beat's scheduler, whose tick first starts the due sessions itself.
+"""The clock's process: django-celery-beat's scheduler, whose tick first starts the due sessions itself.
 
-No message and no worker slot stand between the time and the session. The users' own PeriodicTasks go on as ever.
+No message and no worker slot stand between the time and the session. The users' own PeriodicTasks go on as ever, sent
+by one beat at a time.
 """
 
+import os
 import signal
+import socket
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from celery.beat import Service
 from celery.signals import beat_init
-from django.db import DatabaseError, close_old_connections
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from scheduler import attempts, dispatch, ticker, turns
+from scheduler import attempts, clock, dispatch, leadership, presence, ticker, turns
+from scheduler.models import Heartbeat
 
 TICK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 3.0
+PERIODIC_TASKS = "periodic_tasks"
+LEADER_SECONDS = 10.0
+AWAY = (DatabaseError, InterfaceError)
 
 log = structlog.get_logger(__name__)
 
 
 class HindcastScheduler(DatabaseScheduler):  # type: ignore[misc] # django-celery-beat has no types
-    """Claims due schedules every second, then lets the parent send what PeriodicTasks are due."""
+    """Claims due schedules every second, then lets the parent send what PeriodicTasks are due, if it is to."""
 
-    _next_tick = 0.0
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._ticking = Ticking(self.name)
+        self._lead = Lead(self.name)
+        self._next_tick = 0.0
+        super().__init__(*args, **kwargs)
+        self.sync_every_tasks = 1  # who takes over reads from the database what was sent
 
     def tick(self, *args: object, **kwargs: object) -> float:
         """Returns how many seconds the beat may sleep: until its own next task or our next second."""
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK_SECONDS
-            start_due_sessions(datetime.now(UTC))
-        parent_sleep = float(super().tick(*args, **kwargs) or 0)
-        return max(0.0, min(parent_sleep, self._next_tick - time.monotonic()))
+            self._ticking.tick()
+        sleep = self._send_periodic_tasks(*args, **kwargs)
+        return max(0.0, min(sleep, self._next_tick - time.monotonic()))
+
+    def _send_periodic_tasks(self, *args: object, **kwargs: object) -> float:
+        led = self._lead.is_ours
+        if not self._lead.keep():
+            return TICK_SECONDS
+        if not led:
+            self._read_anew()
+        return float(super().tick(*args, **kwargs) or 0)
+
+    def _read_anew(self) -> None:
+        """Another beat may have sent tasks since we looked."""
+        self._dirty.clear()
+        self._schedule = self.all_as_schedule()
+        self._heap = None
+
+    def close(self) -> None:
+        super().close()
+        self._lead.let_go()
+        self._ticking.leave()
 
 
-def start_due_sessions(now: datetime) -> None:
-    """One tick. The database being away is logged and tried again a second later; the beat never ends for it."""
+class Ticking:
+    """The ticks of one beat, by the database's clock, held while that clock jumps."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._watch = clock.Watch()
+        self._next_heartbeat = 0.0
+        self._reap_from = 0.0
+
+    def tick(self) -> None:
+        """One tick, and word of it. The database being away is logged and tried again a second later."""
+        try:
+            now, uptime = clock.database_now(), clock.uptime()
+            self._look(now, uptime)
+            if self._watch.held or start_due_sessions(now, reap=uptime >= self._reap_from):
+                self._say(now, uptime)
+        except AWAY as error:
+            _away(error)
+
+    def _look(self, now: datetime, uptime: float) -> None:
+        before = self._watch.held
+        self._watch.look(now=now, uptime=uptime)
+        held = self._watch.held
+        if held != before:
+            self._next_heartbeat = 0.0
+            # A jump ends every lease at a stroke: the workers get the time to renew them.
+            self._reap_from = uptime + settings.HINDCAST_LEASE_SECONDS
+            if held:
+                log.warning("tick_held", since=held.since.isoformat(), reason=held.reason)
+            else:
+                log.info("tick_goes_on")
+
+    def _say(self, now: datetime, uptime: float) -> None:
+        if uptime < self._next_heartbeat:
+            return
+        self._next_heartbeat = uptime + HEARTBEAT_SECONDS
+        held = self._watch.held
+        facts = {"held_since": held.since.isoformat(), "reason": held.reason} if held else {}
+        presence.say(kind=Heartbeat.Kind.BEAT, name=self._name, facts=facts, now=now)
+        if not held:
+            presence.forget_the_silent(now=now)
+
+    def leave(self) -> None:
+        try:
+            presence.leave(self._name)
+        except AWAY as error:
+            _away(error)
+
+
+class Lead:
+    """Whether this beat is the one that sends the users' PeriodicTasks."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._until = self._renew_at = 0.0
+
+    @property
+    def is_ours(self) -> bool:
+        """Ends a little before it does in the database, so that two never think so at once."""
+        return clock.uptime() < self._until
+
+    def keep(self) -> bool:
+        """Ask for it, or prolong it in time. False: another beat has it, or the database is away."""
+        asked = clock.uptime()
+        if asked < self._renew_at:
+            return self.is_ours
+        self._renew_at = asked + TICK_SECONDS
+        try:
+            taken = leadership.take(PERIODIC_TASKS, owner=self._owner, seconds=LEADER_SECONDS)
+        except AWAY as error:
+            _away(error)
+            return self.is_ours
+        self._until = asked + 0.8 * LEADER_SECONDS if taken else 0.0
+        return taken
+
+    def let_go(self) -> None:
+        self._until = 0.0
+        try:
+            leadership.let_go(PERIODIC_TASKS, owner=self._owner)
+        except AWAY as error:
+            _away(error)
+
+
+def start_due_sessions(now: datetime, *, reap: bool = True) -> bool:
+    """One tick. False: the database is away; that is logged, and the beat never ends for it."""
     try:
         ticked = ticker.tick(now=now)
-        attempts.reap(now=now)
+        if reap:
+            attempts.reap(now=now)
         turns.heal(now=now)
         dispatch.resend(now=now)
         if ticked.schedules:
             log.info("tick", started=ticked.started, skipped=ticked.skipped, failed=ticked.failed)
-    except DatabaseError as error:
-        log.warning("tick_failed", error=str(error))
-        close_old_connections()
+    except AWAY as error:
+        _away(error)
+        return False
+    return True
+
+
+def _away(error: Exception) -> None:
+    log.warning("tick_failed", error=str(error))
+    close_old_connections()
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

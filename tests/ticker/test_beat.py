@@ -9,7 +9,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from scheduler import dispatch
 from scheduler.celery import app
-from scheduler.models import Attempt, AttemptStatus, Lane, Session
+from scheduler.models import Attempt, AttemptStatus, Heartbeat, Lane, Leadership, Session
 
 pytestmark = pytest.mark.processes
 
@@ -18,6 +18,19 @@ pytestmark = pytest.mark.processes
 def every_second(transactional_db, make_schedule):
     """A schedule with a session every second, from now on."""
     return make_schedule("1", kind="seconds_interval", at=datetime.now(UTC))
+
+
+@pytest.fixture
+def every_second_mine(transactional_db):
+    """A periodic task of a user's own, due every second. Gives a function: how many of its messages are waiting."""
+    interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(name="mine", task="shop.count", interval=interval, queue="celery")
+
+    def messages():
+        with app.connection_for_read() as broker:
+            return app.amqp.queues["celery"](broker.default_channel).queue_declare().message_count
+
+    return messages
 
 
 def test_a_beat_starts_due_sessions_every_second_and_a_worker_runs_them(
@@ -35,17 +48,10 @@ def test_a_beat_starts_due_sessions_every_second_and_a_worker_runs_them(
     assert all(timedelta(0) <= lag < timedelta(seconds=3) for lag in lags)
 
 
-def test_the_users_own_periodic_tasks_go_on(transactional_db, start_beat, wait_until):
-    interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.create(name="mine", task="shop.count", interval=interval, queue="celery")
-
+def test_the_users_own_periodic_tasks_go_on(every_second_mine, start_beat, wait_until):
     start_beat()
 
-    def messages():
-        with app.connection_for_read() as broker:
-            return app.amqp.queues["celery"](broker.default_channel).queue_declare().message_count
-
-    wait_until(lambda: messages() >= 2, timeout=15)
+    wait_until(lambda: every_second_mine() >= 2, timeout=15)
 
 
 def test_a_beat_ends_in_good_order(transactional_db, start_beat):
@@ -55,9 +61,9 @@ def test_a_beat_ends_in_good_order(transactional_db, start_beat):
 
 
 @pytest.mark.postgres
-def test_a_beat_that_is_asked_to_end_in_the_middle_of_a_statement_ends(every_second, start_beat, wait_until):
-    interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.create(name="mine", task="shop.count", interval=interval, queue="celery")
+def test_a_beat_that_is_asked_to_end_in_the_middle_of_a_statement_ends(
+    every_second, every_second_mine, start_beat, wait_until
+):
     beat = start_beat()
     wait_until(lambda: Session.objects.count() > 1)
 
@@ -93,3 +99,36 @@ def test_a_beat_rings_again_for_work_whose_doorbell_was_lost(
     start_beat()
 
     wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.SUCCESS, timeout=15)
+
+
+def test_two_beats_send_a_users_task_once(every_second_mine, start_beat, wait_until):
+    start_beat(), start_beat()
+    wait_until(lambda: every_second_mine() >= 2, timeout=15)
+    before, start = every_second_mine(), time.monotonic()
+
+    time.sleep(6)
+
+    sent, seconds = every_second_mine() - before, time.monotonic() - start
+    assert seconds - 2 <= sent <= seconds + 1.5
+
+
+def test_another_beat_goes_on_with_the_users_tasks(every_second_mine, start_beat, wait_until):
+    first = start_beat()
+    wait_until(lambda: every_second_mine() >= 1, timeout=15)
+    start_beat()
+
+    first.stop()
+
+    sent = every_second_mine()
+    wait_until(lambda: every_second_mine() >= sent + 2, timeout=8)
+
+
+def test_a_beat_is_seen_while_it_runs_and_gone_when_it_has_ended(transactional_db, start_beat, wait_until):
+    beat = start_beat()
+
+    wait_until(lambda: Heartbeat.objects.filter(kind="beat", name__endswith=f":{beat.pid}").exists())
+    wait_until(lambda: Leadership.objects.filter(owner__endswith=f":{beat.pid}").exists())
+    beat.stop()
+
+    assert not Heartbeat.objects.exists()
+    assert not Leadership.objects.exists()

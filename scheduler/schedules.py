@@ -1,12 +1,46 @@
-"""VERBS on schedules: adopt a new revision, disable, enable."""
+"""VERBS on schedules: adopt a new revision, disable, enable, skip."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from django.db import transaction
 
 from projects.models import Revision, WorkflowDefinition
-from scheduler.models import CatchUp, Overlap, Schedule
-from scheduler.timetable import ScheduleSpec, parse_schedule
+from scheduler.backfill import in_utc, locked
+from scheduler.errors import HindcastError, InvalidInput
+from scheduler.models import CatchUp, Overlap, Schedule, Skip, SkipReason
+from scheduler.timetable import ScheduleSpec, Slot, parse_schedule, zone
+
+MOST_SKIPPED = 10_000
+
+
+class SkipConflict(HindcastError):  # noqa: N818 - named as the fact
+    """The schedule stands at that session already, or beyond it."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__("There is nothing to skip: the schedule's next session is not before that time.")
+        self.schedule = schedule
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to skip to: the first session that runs at or after `at`, and `count` sessions further.
+
+    `field` is the name of `at` in a refusal. Without an offset, `at` is local to the schedule's zone.
+    """
+
+    at: datetime
+    count: int = 0
+    field: str = "next_time"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """The schedule as it stands after the skip, or would stand, and the sessions passed over."""
+
+    schedule: Schedule
+    slots: list[Slot]
 
 
 def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None = None) -> list[Schedule]:
@@ -63,3 +97,107 @@ def enable(schedule_id: int, *, now: datetime) -> bool:
     """Start sessions again; those that came due meanwhile are caught up. False: it was enabled already."""
     rows = Schedule.objects.filter(pk=schedule_id, disabled_at__isnull=False)
     return rows.update(disabled_at=None, retry_at=None, updated_at=now) == 1
+
+
+def enable_past(schedule_id: int, target: Target, *, now: datetime) -> Skipped:
+    """Skip to `target`, then enable. Raises what `skip` raises; the schedule is as it was then."""
+    with transaction.atomic():
+        skipped = skip(schedule_id, target, now=now)
+        enable(schedule_id, now=now)
+        return skipped
+
+
+def skip(
+    schedule_id: int,
+    target: Target,
+    *,
+    next_run_time: datetime | None = None,
+    dry_run: bool = False,
+    now: datetime,
+) -> Skipped:
+    """Move the schedule forward to `target`, without running the sessions before it; each gets a `Skip`.
+
+    `next_run_time` (aware) replaces the run time of the session that comes next. A dry run is the same, not stored.
+    Raises ScheduleNotFound; SkipConflict when the target is not after the next session; InvalidInput naming the
+    target's field, `count` or `next_run_time`. Nothing is written in any of these cases.
+    """
+    with transaction.atomic():
+        schedule = locked(schedule_id)
+        slot = reached(schedule, target)
+        slots = passed_over(schedule, slot, target)
+        schedule.next_session_time, schedule.next_run_time = slot or (None, None)
+        if next_run_time is not None:
+            schedule.next_run_time = checked_run_time(slot, next_run_time)
+        if not dry_run:
+            _record(schedule, slots, now)
+        return Skipped(schedule, slots)
+
+
+def due_meanwhile(schedule: Schedule, *, now: datetime) -> int:
+    """How many sessions are due at `now` and have not been started; more than 10,000 are not counted.
+
+    Raises TimetableError when the row holds no timetable.
+    """
+    if schedule.next_session_time is None:
+        return 0
+    count = 0
+    for slot in islice(schedule.timetable.between(schedule.next_session_time, None), MOST_SKIPPED + 1):
+        if slot.run_time > now:
+            break
+        count += 1
+    return count
+
+
+def reached(schedule: Schedule, target: Target) -> Slot | None:
+    """The session that comes next after the skip; None when the timetable ends before."""
+    if not 0 <= target.count <= MOST_SKIPPED:
+        raise InvalidInput({"count": [f"Give a count from 1 to {MOST_SKIPPED}."]})
+    slot = schedule.timetable.first(_instant(schedule, target))
+    for _ in range(target.count):
+        slot = slot and schedule.timetable.next(slot.session_time)
+    at = schedule.next_session_time
+    if at is None or (slot is not None and slot.session_time <= at):
+        raise SkipConflict(schedule)
+    return slot
+
+
+def passed_over(schedule: Schedule, slot: Slot | None, target: Target) -> list[Slot]:
+    assert schedule.next_session_time
+    until = slot.session_time if slot else None
+    found = list(islice(schedule.timetable.between(schedule.next_session_time, until), MOST_SKIPPED + 1))
+    if len(found) > MOST_SKIPPED:
+        raise InvalidInput(
+            {target.field: [f"There are more than {MOST_SKIPPED} sessions before it, the most at once."]}
+        )
+    return found
+
+
+def checked_run_time(slot: Slot | None, next_run_time: datetime) -> datetime:
+    at = in_utc(next_run_time)
+    if at is None:
+        fault = "Give a time with its offset from UTC, between the years 1 and 9999."
+    elif slot is None:
+        fault = "There is no session after the skip that could run."
+    elif at < slot.session_time:
+        fault = "It is before the session that is to run then."
+    else:
+        return at
+    raise InvalidInput({"next_run_time": [fault]})
+
+
+def _instant(schedule: Schedule, target: Target) -> datetime:
+    """A local time that the clocks repeat is its first copy; one that they skip is as much later."""
+    at = target.at if target.at.tzinfo else target.at.replace(tzinfo=zone(schedule.timezone))
+    instant = in_utc(at)
+    if instant is None:
+        raise InvalidInput({target.field: ["Give a time between the years 1 and 9999."]})
+    return instant
+
+
+def _record(schedule: Schedule, slots: list[Slot], now: datetime) -> None:
+    reason = SkipReason.DISABLED if schedule.disabled_at else SkipReason.REQUESTED
+    skips = [Skip(schedule=schedule, session_time=slot.session_time, reason=reason, created_at=now) for slot in slots]
+    Skip.objects.bulk_create(skips, ignore_conflicts=True, batch_size=1000)
+    schedule.version += 1
+    schedule.updated_at = now
+    schedule.save(update_fields=["next_session_time", "next_run_time", "version", "updated_at"])

@@ -19,6 +19,7 @@ from scheduler.backfill import BackfillConflict, ScheduleNotFound
 from scheduler.errors import InvalidInput
 from scheduler.models import Attempt
 from scheduler.observe.trouble import trouble_of
+from scheduler.schedules import SkipConflict
 from scheduler.starting import AttemptConflict, WorkflowNotFound
 
 NON_FIELD_ERRORS = "non_field_errors"
@@ -41,6 +42,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     refusal = translated(error)
     if isinstance(refusal, BackfillConflict):
         response = refused(refusal.message, 409, conflicts=entries.conflict_entries(refusal.plan))
+    elif isinstance(refusal, SkipConflict):
+        response = refused(refusal.message, 409)
     elif isinstance(refusal, AttemptConflict):
         response = in_the_way(refusal)
     elif isinstance(refusal, InvalidInput):

@@ -14,7 +14,7 @@ BIGGEST_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}")
 # RFC 3339, and ISO 8601's seconds left out, comma, and offset without a colon.
 TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?:[.,](\d{1,12}))?(Z|z|[+-]\d\d:?\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?:[.,](\d{1,12}))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 YES_OR_NO = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
@@ -39,14 +39,15 @@ class Name(InputField):
 @extend_schema_field({"type": "string", "format": "date-time"})
 class Instant(InputField):
     default_error_messages = {"invalid": "Give a time with its offset from UTC, such as 2023-08-18T06:52:33Z."}
+    offset_needed = True
 
     def to_internal_value(self, data: Any) -> datetime:
         match = TIME.fullmatch(data) if isinstance(data, str) else None
-        if match is None:
+        if match is None or (self.offset_needed and match[4] is None):
             self.fail("invalid")
-        day, clock, fraction, offset = match.groups()
+        day, clock, fraction, offset = match.groups(default="")
         try:
-            return datetime.fromisoformat(f"{day}T{whole(clock)}.{(fraction or '')[:6]:0<6}{offset.upper()}")
+            return datetime.fromisoformat(f"{day}T{whole(clock)}.{fraction[:6]:0<6}{offset.upper()}")
         except ValueError:  # the 30th of February, the year 0, an offset of a day
             self.fail("invalid")
 
@@ -83,6 +84,14 @@ class Flag(InputField):
         if not isinstance(data, bool):
             self.fail("invalid")
         return data
+
+
+@extend_schema_field({"type": "string", "example": "2023-08-18 06:52:33"})
+class LocalOrInstant(Instant):
+    """Without an offset, a local time, which comes without a zone."""
+
+    default_error_messages = {"invalid": "Give a time, such as 2023-08-18T06:52:33Z or 2023-08-18 06:52:33."}
+    offset_needed = False
 
 
 @extend_schema_field({"type": "integer", "minimum": 1})

@@ -36,6 +36,13 @@ class MayRun(BasePermission):
         return request.user.has_perm("scheduler.run_attempt")
 
 
+class MayChange(BasePermission):
+    message = "This user may not change schedules: the permission `scheduler.change_schedule` is missing."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("scheduler.change_schedule")
+
+
 def allowed(request: Request, scope: Scope) -> bool:
     """A browser session has no key, and may do all that its user may."""
     key = key_of(request)
@@ -45,3 +52,4 @@ def allowed(request: Request, scope: Scope) -> bool:
 READING = [IsAuthenticated, MayRead]
 BACKFILLING = [IsAuthenticated, MayOperate, MayBackfill]
 RUNNING = [IsAuthenticated, MayOperate, MayRun]
+CHANGING = [IsAuthenticated, MayOperate, MayChange]

@@ -14,8 +14,21 @@ from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 
 from scheduler import backfill
-from scheduler.api.fields import Count, Flag, Id, Instant, Name, Params, QueryFlag, QueryId, QueryName, QuerySize
+from scheduler.api.fields import (
+    Count,
+    Flag,
+    Id,
+    Instant,
+    LocalOrInstant,
+    Name,
+    Params,
+    QueryFlag,
+    QueryId,
+    QueryName,
+    QuerySize,
+)
 from scheduler.errors import InvalidInput
+from scheduler.schedules import MOST_SKIPPED, Target
 from scheduler.starting import Resume, ResumeMode
 
 HARMLESS = backfill.Request(attempt_name="name", from_time=datetime(2000, 1, 1, tzinfo=UTC))
@@ -94,6 +107,72 @@ class StartRequest(serializers.Serializer[Any]):
             mode = ResumeMode(resume["mode"])
             wanted["resume"] = Resume(resume["attempt_id"], mode, resume.get("from", ""))
         return wanted
+
+
+@extend_schema_serializer(component_name="Skip")
+class SkipRequest(serializers.Serializer[Any]):
+    """Where to: `nextTime`, or `count` sessions on from `fromTime`."""
+
+    nextTime = LocalOrInstant(
+        source="next_time",
+        required=False,
+        allow_null=True,
+        help_text="The first session that runs at this time or later comes next. Without an offset, it is local to "
+        "the time zone of the workflow.",
+    )
+    fromTime = Instant(source="from_time", required=False, allow_null=True)
+    count = Count(required=False, allow_null=True, help_text=f"At most {MOST_SKIPPED}.")
+    nextRunTime = Instant(
+        source="next_run_time", required=False, allow_null=True, help_text="When the session that comes next runs."
+    )
+    dryRun = Flag(source="dry_run", required=False, allow_null=True, help_text="Answer the new times, store nothing.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = {name for name, value in attrs.items() if value is not None}
+        if "next_time" in given and given & {"from_time", "count"}:
+            raise ValidationError({"nextTime": ["Give either nextTime, or fromTime and count."]})
+        if "next_time" not in given and "from_time" not in given:
+            raise ValidationError({"nextTime": ["Give nextTime, or fromTime and count."]})
+        if "from_time" in given and "count" not in given:
+            raise ValidationError({"count": ["Give how many sessions to skip from fromTime on."]})
+        if attrs.get("count") is not None and not 1 <= attrs["count"] <= MOST_SKIPPED:
+            raise ValidationError({"count": [f"Give a count from 1 to {MOST_SKIPPED}."]})
+        return attrs
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        """The arguments of `schedules.skip`. Raises ValidationError naming every wrong field, or ParseError."""
+        given = valid(cls(data=body_of(request)))
+        if given.get("next_time") is not None:
+            target = Target(given["next_time"])
+        else:
+            target = Target(given["from_time"], given["count"], "from_time")
+        return {
+            "target": target,
+            "next_run_time": given.get("next_run_time"),
+            "dry_run": bool(given.get("dry_run")),
+        }
+
+
+@extend_schema_serializer(component_name="Enable")
+class EnableRequest(serializers.Serializer[Any]):
+    skipSchedule = Flag(
+        source="skip_schedule",
+        required=False,
+        allow_null=True,
+        help_text="Skip the sessions that came due meanwhile; they are run otherwise.",
+    )
+    nextTime = LocalOrInstant(
+        source="next_time", required=False, allow_null=True, help_text="Skip to this time, and not to the present."
+    )
+
+    @classmethod
+    def read(cls, request: Request, *, now: datetime) -> Target | None:
+        """Where to skip to before; None for an absent body. Raises ValidationError, or ParseError."""
+        if not request.body:
+            return None
+        given = valid(cls(data=body_of(request)))
+        return Target(given.get("next_time") or now) if given.get("skip_schedule") else None
 
 
 class ListQuery(serializers.Serializer[Any]):

@@ -96,6 +96,9 @@ def documented(
 
 
 KILL_REFUSED = refusal(409, "Attempt 123456 is success already.", shapes.Refusal)
+SKIP_REFUSED = refusal(
+    409, "There is nothing to skip: the schedule's next session is not before that time.", shapes.Refusal
+)
 START_REFUSED = OpenApiResponse(shapes.Attempt, "The attempt of that name, or the one that is not done.")
 
 BACKFILL_EXAMPLES = [

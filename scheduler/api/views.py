@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiRequest
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import IsAuthenticated
@@ -15,14 +16,22 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from projects.models import Project, Workflow, WorkflowDefinition
+from scheduler import schedules as schedule_verbs
 from scheduler import starting
 from scheduler.api import entries, shapes
 from scheduler.api.authentication import key_of
 from scheduler.api.fields import LARGEST_PAGE
-from scheduler.api.permissions import BACKFILLING, READING, RUNNING
-from scheduler.api.requests import AttemptQuery, BackfillRequest, ListQuery, StartRequest
+from scheduler.api.permissions import BACKFILLING, CHANGING, READING, RUNNING
+from scheduler.api.requests import (
+    AttemptQuery,
+    BackfillRequest,
+    EnableRequest,
+    ListQuery,
+    SkipRequest,
+    StartRequest,
+)
 from scheduler.api.rows import attempt_rows, session_rows
-from scheduler.api.schema import BACKFILL_EXAMPLES, KILL_REFUSED, START_REFUSED, documented
+from scheduler.api.schema import BACKFILL_EXAMPLES, KILL_REFUSED, SKIP_REFUSED, START_REFUSED, documented
 from scheduler.attempts import kill as kill_attempt
 from scheduler.backfill import backfill as run_backfill
 from scheduler.models import Attempt, Schedule, Session
@@ -73,6 +82,49 @@ class ScheduleViewSet(ReadingViewSet):
         now = datetime.now(UTC)
         plan = run_backfill(schedule_id=pk, **wanted, now=now, requested_by=cast(User, request.user))
         return Response(entries.plan_entry(plan, now=now))
+
+    @documented(
+        "skipSchedule",
+        shapes.Schedule,
+        refused=[400, 404, 413, 415],
+        conflict=SKIP_REFUSED,
+        request=SkipRequest,
+        summary="Skip sessions forward to a future time",
+    )
+    @action(detail=True, methods=["post"], permission_classes=CHANGING)
+    def skip(self, request: Request, pk: int) -> Response:
+        """Move the schedule forward. The sessions passed over are recorded as skipped, and can still be backfilled."""
+        one(schedules(request), pk, "schedule")
+        skipped = schedule_verbs.skip(pk, **SkipRequest.read(request), now=datetime.now(UTC))
+        return Response(entries.schedule_entry(skipped.schedule))
+
+    @documented("disableSchedule", shapes.Schedule, refused=[404], request=None, summary="Stop starting sessions")
+    @action(detail=True, methods=["post"], permission_classes=CHANGING)
+    def disable(self, request: Request, pk: int) -> Response:
+        """What runs goes on, and backfills still work."""
+        one(schedules(request), pk, "schedule")
+        schedule_verbs.disable(pk, now=datetime.now(UTC))
+        return Response(entries.schedule_entry(one(schedules(request), pk, "schedule")))
+
+    @documented(
+        "enableSchedule",
+        shapes.Schedule,
+        refused=[400, 404, 413, 415],
+        conflict=SKIP_REFUSED,
+        request=OpenApiRequest(EnableRequest),
+        summary="Start sessions again",
+    )
+    @action(detail=True, methods=["post"], permission_classes=CHANGING)
+    def enable(self, request: Request, pk: int) -> Response:
+        """Sessions that came due meanwhile are run, or skipped with `skipSchedule`. The body may be left out."""
+        one(schedules(request), pk, "schedule")
+        now = datetime.now(UTC)
+        target = EnableRequest.read(request, now=now)
+        if target:
+            schedule_verbs.enable_past(pk, target, now=now)
+        else:
+            schedule_verbs.enable(pk, now=now)
+        return Response(entries.schedule_entry(one(schedules(request), pk, "schedule")))
 
 
 class SessionViewSet(ReadingViewSet):

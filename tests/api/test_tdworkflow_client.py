@@ -122,6 +122,21 @@ def test_it_starts_retries_and_kills(client: Client, schedule: Schedule, operato
     assert client.start_attempt(schedule.definition_id).session_time
 
 
+def test_it_disables_enables_and_skips(client: Client, schedule: Schedule, operator: User) -> None:
+    operator.user_permissions.add(Permission.objects.get(codename="change_schedule"))
+
+    assert client.disable_schedule(schedule.pk).disabled_at is not None
+    assert client.enable_schedule(schedule.pk).disabled_at is None
+    dry = client.skip_schedule(schedule.pk, next_time="2026-03-02 15:00:00", dry_run=True)
+    assert client.schedule(schedule.pk).next_run_time == schedule.next_run_time
+    real = client.skip_schedule(schedule.pk, next_time="2026-03-02T15:00:00Z", next_run_time=FROM + timedelta(hours=6))
+    with pytest.raises(HttpError, match="nothing to skip"):
+        client.skip_schedule(schedule.pk, next_time="2026-03-02T15:00:00Z")
+
+    assert dry.next_run_time == FROM + timedelta(hours=5)
+    assert real.next_run_time == FROM + timedelta(hours=6) == client.schedule(schedule.pk).next_run_time
+
+
 @pytest.mark.processes
 def test_it_backfills_and_waits_for_success(client: Client, schedule: Schedule, live_worker: Any) -> None:
     started = client.backfill_schedule(schedule.pk, "again", FROM).attempts

@@ -26,6 +26,7 @@ from scheduler.web.backfills import BackfillRow, backfill_rows
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import BACKFILL, CHANGE, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page, time_of
+from scheduler.web.policies import policy_sentences, skip_rows
 from scheduler.web.problems import problems
 from scheduler.web.rows import AttemptRow, attempt_row
 from scheduler.web.slots import slot_facts
@@ -146,6 +147,8 @@ def schedule_page(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "zone": schedule.timezone,
         "disabled_since": moment(schedule.disabled_at, zone_or_utc(schedule.timezone), now),
         "upcoming": upcoming(schedule, now),
+        "policies": policy_sentences(schedule),
+        "skips": skip_rows(schedule, now),
         "sessions": session_rows(schedule, time_of(request, "before"), now),
         "backfills": recent_backfills(schedule, now),
         "backfills_href": f"{reverse('backfills')}?schedule={schedule.pk}",

@@ -109,7 +109,7 @@ def test_the_page_takes_the_same_queries_however_many_tasks(
     for attempt in (small, large):
         LogChunk.objects.create(attempt=attempt, position=1, text="hello\n", written_at=NOW)
 
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             page.get(f"/attempts/{attempt.pk}")
 
 
@@ -148,12 +148,12 @@ def test_the_list_takes_the_same_queries_however_many(
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:
     make_past(schedule, 1)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         page.get("/attempts")
 
     make_past(schedule, 130, name="again")
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         answer = page.get("/attempts")
     assert len(answer.content) < 100_000
 
@@ -163,7 +163,7 @@ def test_a_session_shows_all_its_attempts(
 ) -> None:
     made = [make_attempt(schedule, NOW, name=f"run {number}") for number in range(60)]
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         first = page.get(f"/sessions/{made[0].session_id}")
     second = page.get(f"/sessions/{made[0].session_id}{first.context['list'].next_href}")
 

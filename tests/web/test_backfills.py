@@ -116,13 +116,13 @@ def test_the_list_shows_progress_in_the_same_queries_however_many(
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:
     make_backfill(2)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         page.get("/backfills")
 
     for number in range(30):
         make_backfill(2, of=make_schedule(name=f"w{number}"))
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         html = page.get("/backfills").content.decode()
     assert html.count("0 of 2 done</span>") == 25
 
@@ -170,7 +170,7 @@ def test_the_page_takes_the_same_queries_however_many_attempts(
     for row in (small, large):
         finish(row.attempts.order_by("pk")[:1], AttemptStatus.ERROR)
 
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             page.get(f"/backfills/{row.pk}")
 
 

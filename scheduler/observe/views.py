@@ -1,7 +1,5 @@
 """DOOR: `/metrics`, for Prometheus."""
 
-from datetime import UTC, datetime
-
 from django.conf import settings
 from django.http import HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -11,6 +9,7 @@ from rest_framework.views import APIView
 
 from projects.models import Scope
 from scheduler.api.authentication import key_of
+from scheduler.clock import database_now
 from scheduler.observe.metrics import Figures
 
 
@@ -35,5 +34,5 @@ class Metrics(APIView):
 
     def get(self, request: Request) -> HttpResponse:
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(Figures(now=datetime.now(UTC)))
+        registry.register(Figures(now=database_now()))
         return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -9,22 +9,23 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from scheduler.celery import app
+from scheduler.clock import database_now
 from scheduler.models import Attempt, Heartbeat, Lane
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 1.0
+ALIVE = timedelta(seconds=60)
 OK, LATE, DOWN, UNKNOWN = "ok", "late", "down", "unknown"
 STARTED = time.monotonic()
 
@@ -33,9 +34,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Facts:
-    """What the database knows. None: no tick ever, nothing waits."""
+    """What the database knows, at its `now`. None: no tick ever, nothing waits."""
 
+    now: datetime
     last_tick: datetime | None
+    is_held: bool
     oldest_released: datetime | None
 
 
@@ -77,7 +80,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
     asked = {probe.name: probe.start() for probe in (DATABASE, BROKER)}
     broker, _ = part("broker", asked["broker"], started)
     database, facts = part("database", asked["database"], started)
-    tick, queue = of_facts(facts, now=datetime.now(UTC))
+    tick, queue = of_facts(facts)
     parts = {"web": {"status": OK}, "database": database, "broker": broker, "tick": tick, "queue": queue}
     status = worst({part["status"] for part in parts.values()})
     return JsonResponse({"status": status, **parts}, status=503 if status == DOWN else 200)
@@ -94,13 +97,14 @@ def part(name: str, asked: Future[Any], started: float) -> tuple[dict[str, Any],
     return {"status": status, "seconds": round(time.monotonic() - started, 3)}, answer
 
 
-def of_facts(facts: Facts | None, *, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+def of_facts(facts: Facts | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parts `tick` and `queue`."""
     if facts is None:
         return {"status": UNKNOWN, "seconds": None}, {"status": UNKNOWN, "seconds": None}
-    age, waited = since(facts.last_tick, now), since(facts.oldest_released, now) or 0.0
+    age, waited = since(facts.last_tick, facts.now), since(facts.oldest_released, facts.now) or 0.0
+    tick = worst({tick_status(age), LATE if facts.is_held else OK})
     queue = LATE if waited > settings.HINDCAST_LATE_SECONDS else OK
-    return {"status": tick_status(age), "seconds": age}, {"status": queue, "seconds": waited}
+    return {"status": tick, "seconds": age}, {"status": queue, "seconds": waited}
 
 
 def tick_status(age: float | None) -> str:
@@ -122,12 +126,14 @@ def worst(statuses: set[str]) -> str:
 def ask_database() -> Facts:
     """On a connection of this thread's own, which is opened for it: that, too, has to work."""
     try:
-        beats = Heartbeat.objects.filter(kind=Heartbeat.Kind.BEAT)
+        now = database_now()
+        beats = list(Heartbeat.objects.filter(kind=Heartbeat.Kind.BEAT))
+        is_held = any(beat.facts.get("held_since") for beat in beats if beat.beat_at > now - ALIVE)
         first = [
             Attempt.objects.claimable().filter(lane=lane).values_list("released_at", flat=True).first() for lane in Lane
         ]
         released = [moment for moment in first if moment]
-        return Facts(beats.aggregate(last=Max("beat_at"))["last"], min(released, default=None))
+        return Facts(now, max((beat.beat_at for beat in beats), default=None), is_held, min(released, default=None))
     finally:
         connection.close()
 

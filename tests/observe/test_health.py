@@ -31,9 +31,9 @@ def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "STARTED", time.monotonic() - 3600)
 
 
-def ticked(seconds_ago: float) -> None:
+def ticked(seconds_ago: float, **facts: Any) -> None:
     at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    Heartbeat.objects.create(kind="beat", name=f"host:{seconds_ago}", started_at=at, beat_at=at)
+    Heartbeat.objects.create(kind="beat", name=f"host:{seconds_ago}", started_at=at, beat_at=at, facts=facts)
 
 
 @pytest.fixture
@@ -69,6 +69,12 @@ def test_the_age_of_the_last_tick_decides(
 
 def test_an_hour_without_any_tick_is_down(client: Client, transactional_db: None, long_ago: None) -> None:
     assert client.get("/healthz").status_code == 503
+
+
+def test_a_clock_that_holds_its_tick_is_late(client: Client, transactional_db: None) -> None:
+    ticked(1, held_since="2026-03-02T11:00:00Z")
+
+    assert client.get("/healthz").json()["tick"]["status"] == "late"
 
 
 def test_released_attempts_that_nobody_starts_are_late(

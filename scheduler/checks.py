@@ -1,11 +1,14 @@
 """System checks of Hindcast's own settings: what is wrong, and what to do. `manage.py check` runs them, and `up`."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from scheduler.observe import error_tracking
 
 BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
@@ -49,6 +52,16 @@ def check_leases(**_: Any) -> Iterator[CheckMessage]:
             f"HINDCAST_RENEW_SECONDS is {renew:g} and HINDCAST_LEASE_SECONDS {lease:g}: leases would end unrenewed.",
             hint="Renew several times in a lease: by default every 10 s in 45 s.",
             id="hindcast.E004",
+        )
+
+
+@register
+def check_error_tracking(**_: Any) -> Iterator[CheckMessage]:
+    if settings.SENTRY_DSN and not find_spec(error_tracking.PACKAGE):
+        yield Warning(
+            "SENTRY_DSN is set and the package sentry-sdk is not there: no error is reported.",
+            hint="Install it: pip install -c constraints.txt -e '.[sentry]'. Or leave SENTRY_DSN out.",
+            id="hindcast.W002",
         )
 
 

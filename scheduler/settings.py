@@ -278,6 +278,9 @@ HINDCAST_DOWN_SECONDS = env_number("HINDCAST_DOWN_SECONDS", 300.0)
 # Whoever reaches /metrics may read it, without a key.
 HINDCAST_OPEN_METRICS = env_flag("HINDCAST_OPEN_METRICS")
 
+# Where errors are reported to; needs the extra `sentry`.
+SENTRY_DSN = os.environ.get("SENTRY_DSN", "")
+
 # --- logs --------------------------------------------------------------------------------------------------------
 LOG_LEVEL = os.environ.get("LOG_LEVEL", "INFO").upper()
 LOG_RENDERER: structlog.typing.Processor = (

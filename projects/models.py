@@ -30,7 +30,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             visible = visible.filter(pk=key.project_id)
         if getattr(user, "is_superuser", False):
             return visible
-        shared = Project.groups.through.objects.filter(project=OuterRef("pk"))
+        shared = ProjectGroup.objects.filter(project=OuterRef("pk"))
         return visible.filter(~Exists(shared) | Exists(shared.filter(group__user=user.pk)))
 
 
@@ -40,6 +40,7 @@ class Project(models.Model):
     name = models.CharField(max_length=NAME_LENGTH)
     groups = models.ManyToManyField(
         Group,
+        through="ProjectGroup",
         blank=True,
         related_name="projects",
         help_text="Who may see this project. Empty: everybody who can sign in.",
@@ -56,6 +57,24 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ProjectGroup(models.Model):
+    """A group whose members may see a project.
+
+    A group that a project is for cannot be deleted: without its last group, the project would be open to everybody.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False, related_name="access")
+    group = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "group"], name="project_group_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.group.name
 
 
 class Revision(models.Model):

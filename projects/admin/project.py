@@ -8,9 +8,29 @@ from django.http import HttpRequest
 
 from projects.admin.columns import document_column, link_column, list_links, list_url, moment_column
 from projects.admin.lists import HindcastAdmin, KeysetAdmin, ReadOnlyAdmin, linked, row_id
-from projects.models import Project, Revision, Workflow, WorkflowDefinition
+from projects.models import Project, ProjectGroup, Revision, Workflow, WorkflowDefinition
 
 SOME = 50  # how many workflows one search text may stand for
+
+
+class GroupInline(admin.TabularInline[ProjectGroup, Project]):
+    """Whoever may change the project may say who sees it."""
+
+    model = ProjectGroup
+    extra = 1
+    verbose_name = "group"
+    verbose_name_plural = "Groups whose members may see this project; without one, everybody who can sign in"
+
+    def has_view_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        return request.user.has_perm("projects.view_project") or self.has_change_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        return request.user.has_perm("projects.change_project")
+
+    has_delete_permission = has_change_permission
+
+    def has_add_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        return self.has_change_permission(request, obj)
 
 
 @admin.register(Project)
@@ -22,13 +42,12 @@ class ProjectAdmin(HindcastAdmin[Project]):
     ordering = ("name",)
     fields: ClassVar[Any] = (
         "name",
-        "groups",
         moment_column("created_at", "Created"),
         moment_column("deleted_at", "Deleted"),
         "contents",
     )
-    readonly_fields: ClassVar[Any] = ("name", *fields[2:])
-    filter_horizontal = ("groups",)
+    readonly_fields: ClassVar[Any] = fields
+    inlines = (GroupInline,)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

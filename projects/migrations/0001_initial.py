@@ -23,7 +23,6 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=255)),
                 ('created_at', models.DateTimeField()),
                 ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('groups', models.ManyToManyField(blank=True, help_text='Who may see this project. Empty: everybody who can sign in.', related_name='projects', to='auth.group')),
             ],
         ),
         migrations.CreateModel(
@@ -44,6 +43,19 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'API key',
             },
+        ),
+        migrations.CreateModel(
+            name='ProjectGroup',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='auth.group')),
+                ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='access', to='projects.project')),
+            ],
+        ),
+        migrations.AddField(
+            model_name='project',
+            name='groups',
+            field=models.ManyToManyField(blank=True, help_text='Who may see this project. Empty: everybody who can sign in.', related_name='projects', through='projects.ProjectGroup', to='auth.group'),
         ),
         migrations.CreateModel(
             name='Revision',
@@ -93,5 +105,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='workflowdefinition',
             constraint=models.UniqueConstraint(fields=('revision', 'workflow'), name='definition_unique_in_revision'),
+        ),
+        migrations.AddConstraint(
+            model_name='projectgroup',
+            constraint=models.UniqueConstraint(fields=('project', 'group'), name='project_group_unique'),
         ),
     ]

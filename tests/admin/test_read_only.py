@@ -49,8 +49,10 @@ def test_no_list_offers_to_delete(model: type, superuser_client: Client, populat
 def test_who_may_see_a_project_can_be_changed_and_its_name_cannot(superuser_client: Client, populate: Populate) -> None:
     populate(1)
     project, group = Project.objects.get(), Group.objects.create(name="ops")
+    rows = {"TOTAL_FORMS": 1, "INITIAL_FORMS": 0, "0-project": project.pk, "0-group": group.pk}
+    sent = {"name": "other", **{f"access-{name}": value for name, value in rows.items()}}
 
-    response = superuser_client.post(url(Project, "change", project.pk), {"name": "other", "groups": [group.pk]})
+    response = superuser_client.post(url(Project, "change", project.pk), sent)
 
     project.refresh_from_db()
     assert response.status_code == 302
@@ -92,3 +94,19 @@ def test_a_live_attempt_is_only_looked_at(
     assert b'name="_save"' not in page.content
     assert answer.status_code == 403
     assert attempt.status == AttemptStatus.RUNNING
+
+
+def test_a_group_that_a_project_is_for_cannot_be_deleted_in_the_admin(
+    superuser_client: Client, populate: Populate
+) -> None:
+    populate(1)
+    group = Group.objects.create(name="ops")
+    Project.objects.get().groups.add(group)
+
+    one = superuser_client.post(url(Group, "delete", group.pk), {"post": "yes"})
+    superuser_client.post(
+        url(Group, "changelist"), {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"}
+    )
+
+    assert one.status_code in (200, 403)
+    assert list(Project.objects.get().groups.all()) == [group]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
+from django.db.models import ProtectedError
 
 from projects import apikeys
 from projects.models import ApiKey, Project, Scope
@@ -149,3 +150,20 @@ def test_the_last_use_is_noted_at_most_once_a_minute(operator, django_assert_num
 
     key.refresh_from_db()
     assert key.last_used_at == NOW + timedelta(seconds=61)
+
+
+def test_a_group_that_a_project_is_for_cannot_be_deleted(two_projects):
+    with pytest.raises(ProtectedError):
+        two_projects.delete()
+    with pytest.raises(ProtectedError):
+        Group.objects.all().delete()
+
+    assert list(Project.objects.get(name="ops").groups.all()) == [two_projects]
+
+
+def test_a_group_can_be_deleted_once_no_project_is_for_it(two_projects):
+    Project.objects.get(name="ops").groups.clear()
+
+    two_projects.delete()
+
+    assert not Group.objects.exists()

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, DateTimeField, F, JSONField, Q, Value, When
 from django.db.models.functions import Greatest, Now
 
 from scheduler import dispatch, turns
@@ -127,6 +127,30 @@ def kill(attempt_id: int, *, now: datetime) -> bool:
             )
             == 1
         )
+
+
+def kill_all(workflow_ids: Sequence[int], *, now: datetime) -> None:
+    """Kill every attempt of these workflows that is not done: queued > killed at once, running > canceling.
+
+    For workflows that start nothing more: whoever waits for a pool of theirs gets his turn, nobody else.
+    """
+    doomed = Attempt.objects.filter(workflow__in=workflow_ids, status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
+    queued = Q(status=AttemptStatus.QUEUED)
+    with transaction.atomic():
+        # Those that run first, so that one about to end is waited for while none of its followers is locked.
+        list(doomed.exclude(queued).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
+        # In one statement: a row that moves meanwhile is decided by what it has become.
+        doomed.update(
+            status=Case(When(queued, then=Value("killed")), default=Value("canceling")),
+            finished_at=Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
+            reason=Case(
+                When(queued, then=Value({"message": "Its project was deleted."}, JSONField())),
+                default=F("reason"),
+            ),
+            cancel_requested_at=now,
+        )
+        turns.release_each(pool_ids=pools, now=now)
 
 
 def reap(*, now: datetime, limit: int = 100) -> int:

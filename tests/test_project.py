@@ -28,6 +28,7 @@ LAYERS = {
     "projects.revisions": VERBS,
     "scheduler.attempts": VERBS,
     "scheduler.backfill": VERBS,
+    "scheduler.deletion": VERBS,
     "scheduler.dispatch": VERBS,
     "scheduler.execution": VERBS,
     "scheduler.schedules": VERBS,

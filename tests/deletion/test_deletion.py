@@ -1,0 +1,174 @@
+"""Deleting a project while its workflows are scheduled, queued and running."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from projects.models import Project
+from scheduler import deletion, schedules
+from scheduler.backfill import ScheduleNotFound, backfill
+from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, Session
+from scheduler.starting import WorkflowNotFound, start
+from scheduler.ticker import tick
+
+
+def project_of(schedule: Schedule) -> int:
+    return schedule.workflow.project_id
+
+
+def test_the_project_is_marked_and_its_schedules_are_gone(schedule: Schedule, now: datetime) -> None:
+    deletion.delete(project_of(schedule), now=now)
+
+    assert Project.objects.get().deleted_at == now
+    assert not Schedule.objects.exists()
+
+
+def test_queued_attempts_are_killed_and_running_ones_canceling(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    waiting = make_attempt(schedule, now, status=AttemptStatus.QUEUED, released_at=None)
+    queued = make_attempt(schedule, now - timedelta(hours=1), status=AttemptStatus.QUEUED)
+    running = make_attempt(schedule, now - timedelta(hours=2), status=AttemptStatus.RUNNING)
+    done = make_attempt(schedule, now - timedelta(hours=3), finished_at=now - timedelta(days=1))
+
+    deletion.delete(project_of(schedule), now=now)
+
+    for attempt in (waiting, queued, running, done):
+        attempt.refresh_from_db()
+    assert {attempt.status for attempt in (waiting, queued)} == {"killed"}
+    assert (queued.finished_at, queued.cancel_requested_at) == (now, now)
+    assert queued.reason == {"message": "Its project was deleted."}
+    assert (running.status, running.finished_at, running.cancel_requested_at) == ("canceling", None, now)
+    assert (done.status, done.finished_at, done.cancel_requested_at) == ("success", now - timedelta(days=1), None)
+
+
+def test_what_waits_for_the_room_of_a_killed_attempt_in_a_pool_gets_it(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    pool = Pool.objects.create(name="db", slots=1)
+    doomed, other = make_schedule(project="doomed"), make_schedule(project="other")
+    make_attempt(doomed, now, status=AttemptStatus.QUEUED, pool=pool)
+    waiting = make_attempt(other, now, status=AttemptStatus.QUEUED, pool=pool, released_at=None)
+
+    deletion.delete(project_of(doomed), now=now)
+
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.released_at) == ("queued", now)
+
+
+def test_other_projects_go_on(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    doomed, other = make_schedule(project="doomed"), make_schedule(project="other")
+    attempt = make_attempt(other, now, status=AttemptStatus.RUNNING)
+
+    deletion.delete(project_of(doomed), now=now)
+
+    attempt.refresh_from_db()
+    assert (attempt.status, list(Schedule.objects.all())) == ("running", [other])
+
+
+def test_the_name_is_free_again(schedule: Schedule, now: datetime) -> None:
+    deletion.delete(project_of(schedule), now=now)
+
+    assert Project.objects.create(name="sales", created_at=now).pk
+
+
+def test_a_project_is_deleted_once(schedule: Schedule, now: datetime) -> None:
+    deletion.delete(project_of(schedule), now=now)
+
+    for project in (project_of(schedule), 0):
+        with pytest.raises(deletion.ProjectNotFound):
+            deletion.delete(project, now=now + timedelta(days=1))
+    assert Project.objects.get().deleted_at == now
+
+
+def test_nothing_of_it_can_be_started_any_more(schedule: Schedule, now: datetime) -> None:
+    deletion.delete(project_of(schedule), now=now)
+
+    with pytest.raises(WorkflowNotFound):
+        start(definition_id=schedule.definition_id, session_time=now, now=now)
+    with pytest.raises(ScheduleNotFound):
+        backfill(schedule_id=schedule.pk, attempt_name="a", from_time=now, dry_run=False, now=now)
+    with pytest.raises(ScheduleNotFound):
+        schedules.skip(schedule.pk, schedules.Target(now + timedelta(days=1)), now=now)
+    tick(now=now + timedelta(days=1))
+    assert not Attempt.objects.exists()
+
+
+def test_its_pages_are_not_found(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], make_user: Callable[..., User], now: datetime
+) -> None:
+    attempt = make_attempt(schedule, now)
+    client = Client()
+    client.force_login(make_user("root", is_superuser=True))
+
+    deletion.delete(project_of(schedule), now=now)
+
+    for path in (f"schedules/{schedule.pk}", f"attempts/{attempt.pk}", f"sessions/{attempt.session_id}"):
+        assert client.get(f"/{path}").status_code == 404
+        assert client.get(f"/api/{path}").status_code == 404
+
+
+def test_what_it_ends_is_counted(schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime) -> None:
+    make_attempt(schedule, now, status=AttemptStatus.QUEUED)
+    make_attempt(schedule, now - timedelta(hours=1), status=AttemptStatus.CANCELING)
+    make_attempt(schedule, now - timedelta(hours=2))
+
+    assert deletion.extent(project_of(schedule)) == deletion.Extent(schedules=1, queued=1, running=1)
+
+
+# --- races --------------------------------------------------------------------------------------------------
+
+
+def ask_start(schedule: Schedule, now: datetime) -> Any:
+    return start(definition_id=schedule.definition_id, session_time=now, now=now)
+
+
+def ask_backfill(schedule: Schedule, now: datetime) -> Any:
+    from_time = now - timedelta(hours=50)
+    return backfill(schedule_id=schedule.pk, attempt_name="a", from_time=from_time, dry_run=False, now=now)
+
+
+def ask_tick(schedule: Schedule, now: datetime) -> Any:
+    return tick(now=now + timedelta(hours=5))
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ask", [ask_start, ask_backfill, ask_tick])
+def test_nothing_that_starts_at_the_same_time_outlives_the_project(
+    make_schedule: Callable[..., Schedule], now: datetime, ask: Callable[[Schedule, datetime], Any]
+) -> None:
+    barrier = Barrier(2, timeout=30)
+
+    def at_once(verb: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            verb()
+        except (WorkflowNotFound, ScheduleNotFound):
+            pass
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            schedule = make_schedule(project=f"p{number}")
+
+            done = [
+                pool.submit(at_once, lambda: ask(schedule, now)),  # noqa: B023
+                pool.submit(at_once, lambda: deletion.delete(project_of(schedule), now=now)),  # noqa: B023
+            ]
+            for future in done:
+                future.result()
+
+            assert not Attempt.objects.live().exists()
+            assert not Schedule.objects.exists()
+    assert Session.objects.count() == Session.objects.filter(attempts__isnull=False).distinct().count()

@@ -118,6 +118,7 @@ def start_process(
                 },
                 stdout=file,
                 stderr=file,
+                start_new_session=True,
             )
         started.append(Process(process, output))
         _wait_for(ready, started[-1])

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from scheduler.execution.guardian import guardian
 from scheduler.execution.operators.base import TaskFailed
 
 ALLOWED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
@@ -53,6 +54,7 @@ class Child:
             )
         except (OSError, ValueError) as error:
             raise TaskFailed(f"The command could not be started: {error}") from None
+        guardian.watch(self._process.pid)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -114,6 +116,7 @@ class Child:
         with self._lock:
             if not self._reaped:
                 _kill_group(self._process.pid, signal.SIGKILL)
+                guardian.forget(self._process.pid)
                 self._process.wait()
                 self._reaped = True
 

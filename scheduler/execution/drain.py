@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 from scheduler import attempts, dispatch
 from scheduler.attempts import Claim
 from scheduler.execution.lanes import RoundRobin, consumed
-from scheduler.execution.lease import keeper, seconds
+from scheduler.execution.lease import keeper, order, seconds
 from scheduler.execution.run import run
 from scheduler.models import Attempt, Lane
 
@@ -32,7 +32,7 @@ def drain(rung: Lane) -> int:
     empty: dict[Lane, float] = {}
     stop_at = seconds() + MOST_SECONDS
     done = 0
-    while done < MOST_ATTEMPTS and seconds() < stop_at and not keeper.ending:
+    while done < MOST_ATTEMPTS and seconds() < stop_at and not order():
         if not run_next(*lanes, empty=empty):
             return done
         done += 1

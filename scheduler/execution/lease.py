@@ -5,11 +5,13 @@ long, its child is killed and nothing more may be written. A cancel ends the chi
 Time is counted by a clock that goes on while the machine sleeps.
 """
 
+import mmap
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Protocol
 
 import structlog
@@ -21,6 +23,7 @@ from scheduler.attempts import Claim
 from scheduler.models import Attempt, AttemptStatus
 
 LOOK_SECONDS = 1.0
+GUARD_SECONDS = 0.25
 TERMINATE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -105,11 +108,35 @@ class Lease:
                     self._child.kill()
 
 
+class Ending(IntEnum):
+    """How the worker ends, if it does; it only ever gets more urgent."""
+
+    NOT = 0
+    WARM = 1  # claim no more
+    GIVE_BACK = 2  # kill what runs and give it back
+    COLD = 3  # and let the pool's processes be ended by signal
+
+
+class Order:
+    """The worker's order to end, in memory that it shares with the processes of its pool. No signal can lose it."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def __call__(self) -> Ending:
+        return Ending(self._memory[0])
+
+    def give(self, ending: Ending) -> None:
+        self._memory[0] = max(self._memory[0], ending)
+
+
+order = Order()
+
+
 class Keeper:
     """All leases of this process, and the threads that look after them while there are any."""
 
     def __init__(self) -> None:
-        self.ending = False  # claim no more
         self._lock = threading.Lock()
         self._leases: dict[Claim, Lease] = {}
         self._threads: dict[str, threading.Thread] = {}
@@ -129,8 +156,7 @@ class Keeper:
                 del self._leases[claim]
 
     def give_up(self) -> None:
-        """Kill what runs under every lease, at once: the process ends."""
-        self.ending = True
+        """Kill what runs under every lease, at once: the worker ends."""
         for lease in tuple(self._leases.values()):
             lease.given_up = True
             lease.lose()
@@ -160,19 +186,21 @@ class Keeper:
             connection.close()
 
     def _guard(self) -> None:
-        for leases in self._rounds():
+        for leases in self._rounds(GUARD_SECONDS):
+            if order() == Ending.GIVE_BACK:
+                self.give_up()
             for lease in leases:
                 lease.enforce(seconds())
 
-    def _rounds(self) -> Iterator[list[Lease]]:
-        """The leases every second; once there are none, this thread is forgotten and ends.
+    def _rounds(self, pause: float = LOOK_SECONDS) -> Iterator[list[Lease]]:
+        """The leases every `pause` seconds; once there are none, this thread is forgotten and ends.
 
         It is forgotten in the same breath: a lease that is taken a moment later finds no thread, and starts one.
         """
         name = threading.current_thread().name
         try:
             while True:
-                time.sleep(min(LOOK_SECONDS, settings.HINDCAST_RENEW_SECONDS))
+                time.sleep(min(pause, settings.HINDCAST_RENEW_SECONDS))
                 with self._lock:
                     leases = list(self._leases.values())
                     if not leases:

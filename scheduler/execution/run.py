@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from scheduler.errors import HindcastError
 from scheduler.execution import storable
 from scheduler.execution.child import Child, environment
 from scheduler.execution.journal import Clock, Journal, Resumed
-from scheduler.execution.lease import Canceled, Lease, LeaseLost
+from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
 from scheduler.execution.operators import OPERATORS
 from scheduler.execution.operators.base import Context, Stored, TaskFailed
 from scheduler.execution.plan import PlanRefused, Step, plan
@@ -28,6 +29,8 @@ from scheduler.execution.variables import BuiltIns, Variables, plain
 from scheduler.execution.workspace import Workspace
 from scheduler.models import Schedule
 from scheduler.timetable import TimetableError
+
+SAME_MOMENT_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -235,10 +238,23 @@ class _Run:
         finally:
             child.close()
         self._lease.check()
+        if code == -signal.SIGTERM:
+            self._ended_with_the_worker()
         if code < 0:
             name = signal.Signals(-code).name
             raise TaskFailed(f"The command was ended by {name}.", signal=name)
         return code
+
+    def _ended_with_the_worker(self) -> None:
+        """Somebody ends the worker and its commands alike, as systemd does: no failure of the command.
+
+        Raises LeaseLost then, for the attempt to be given back.
+        """
+        time.sleep(SAME_MOMENT_SECONDS)
+        if order() and not self._lease.canceled:
+            self._lease.given_up = True
+            self._lease.lose()
+            self._lease.check()
 
 
 class _StepFailed(Exception):  # noqa: N818 - named as the fact

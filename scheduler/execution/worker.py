@@ -1,22 +1,27 @@
 """What a Celery worker does for execution, by Celery's signals: how it starts, and how it ends. Import it to connect.
 
-Warm shutdown (the first SIGTERM): attempts that run are finished, and no more are claimed. Cold shutdown (SIGQUIT):
-they are killed and given back. A child of the prefork pool is told by SystemExit, which billiard raises in it.
+Warm shutdown (the first SIGTERM): no more attempts are claimed; those that run may finish within a moment, then they
+are killed and given back. Cold shutdown (SIGQUIT): at once. The pool's processes learn of it through shared memory; in
+a cold one billiard ends them by SIGTERM, too, which raises SystemExit there.
 """
 
 import ctypes
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 
-from scheduler.execution.lease import keeper
+from scheduler.execution.lease import Ending, keeper, order
 
 NOTICE_SECONDS = 1.0
+FINISH_SECONDS = 1.4  # of the two that an end may take
 LONGEST_END_SECONDS = 5.0
 
 
@@ -44,13 +49,34 @@ def prepare_to_end(sender: Any, **_: object) -> None:
 
 
 def end(how: str, **_: object) -> None:
-    keeper.ending = True
     if how == "Cold":
+        order.give(Ending.COLD)
         keeper.give_up()
         # billiard may wait for ever for a lock that one of its children held when it was killed
-        last = threading.Timer(LONGEST_END_SECONDS, os._exit, [os.EX_TEMPFAIL])
-        last.daemon = True
-        last.start()
+        _later(LONGEST_END_SECONDS, os._exit, os.EX_TEMPFAIL)
+    else:
+        order.give(Ending.WARM)
+        _later(FINISH_SECONDS, order.give, Ending.GIVE_BACK)
+
+
+def ignore_stray_signals(**_: object) -> None:
+    """In a process of the pool: a SIGTERM to the whole group (as systemd sends it) is for the worker to answer.
+
+    It would end this process in the middle of anything, and the worker would wait for its answers.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        if order() == Ending.COLD and callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, answer)
+
+
+def _later(seconds: float, action: Callable[..., object], *arguments: object) -> None:
+    timer = threading.Timer(seconds, action, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 def _end_job(*_: object) -> None:
@@ -63,4 +89,5 @@ def _nothing() -> None:
 
 worker_init.connect(hide_environment, weak=False)
 worker_ready.connect(prepare_to_end, weak=False)
+worker_process_init.connect(ignore_stray_signals, weak=False)
 worker_shutting_down.connect(end, weak=False)

@@ -136,11 +136,48 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_runs(
     start_worker: Callable[..., Any], start: Make, running: Callable[..., None], pool: str
 ) -> None:
     worker = start_worker(pool)
-    attempt = start({"+a": {"sh>": "echo begun; sleep 1.2; echo end"}})
+    attempt = start({"+a": {"sh>": "echo begun; sleep 0.7; echo end"}})
     running(attempt)
 
     assert worker.stop() == 0
     assert Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.SUCCESS
+
+
+@pytest.mark.parametrize("whom", ["worker", "group"])
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_that_is_asked_to_stop_gives_back_what_takes_longer(
+    start_worker: Callable[..., Any],
+    start: Make,
+    running: Callable[..., None],
+    wait_until: WaitUntil,
+    marker: str,
+    pool: str,
+    whom: str,
+) -> None:
+    worker = start_worker(pool)
+    attempt = start({"+a": {"sh>": f"echo begun; sleep {marker}"}})
+    running(attempt, "begun")
+
+    (os.killpg if whom == "group" else os.kill)(worker.pid, signal.SIGTERM)
+
+    wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED, 2.5)
+    assert not alive(f"sleep {marker}")
+    assert Attempt.objects.get(pk=attempt.pk).deliveries == 0
+    assert worker.process.wait(10) == 0
+
+
+def test_a_command_that_is_ended_together_with_its_worker_did_not_fail(
+    start_worker: Callable[..., Any], start: Make, running: Callable[..., None], wait_until: WaitUntil, marker: str
+) -> None:
+    worker = start_worker()
+    attempt = start({"+a": {"sh>": f"echo $$; exec sleep {marker}"}})
+    running(attempt, "\n")
+
+    os.kill(int(LogChunk.objects.get(attempt=attempt).text), signal.SIGTERM)
+    worker.process.terminate()
+
+    wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED, 2.5)
+    assert Attempt.objects.get(pk=attempt.pk).deliveries == 0
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
@@ -162,6 +199,24 @@ def test_a_worker_that_must_end_at_once_kills_what_runs_and_gives_it_back(
     wait_until(lambda: not alive(f"sleep {marker}"), 5)
     assert Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED
     assert Attempt.objects.get(pk=attempt.pk).deliveries == 0
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_the_commands_of_a_killed_worker_end_with_it(
+    start_worker: Callable[..., Any],
+    start: Make,
+    running: Callable[..., None],
+    wait_until: WaitUntil,
+    marker: str,
+    pool: str,
+) -> None:
+    worker = start_worker(pool)
+    attempt = start({"+a": {"sh>": f"(sleep {marker}; true) & echo begun; sleep {marker}; true"}})
+    running(attempt, "begun")
+
+    worker.kill()
+
+    wait_until(lambda: not alive(f"sleep {marker}"), 2)
 
 
 @pytest.mark.postgres

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from scheduler.models import Attempt, AttemptStatus, LogChunk, TaskRun, TaskState
 from scheduler.web import log
 from scheduler.web.crumbs import session_crumbs
-from scheduler.web.frame import BACKFILL, Page, is_staff, signed_in
+from scheduler.web.frame import BACKFILL, RUN, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page
 from scheduler.web.rows import attempt_row, reason_text, schedule_of, text_of, zone_of
 from scheduler.web.slots import slot_facts
@@ -112,7 +112,7 @@ def attempt_page(request: HttpRequest, attempt_id: int) -> HttpResponse:
         "raw_href": reverse("attempt_log_raw", args=[attempt.pk]),
         "backfill_href": backfill_href(schedule.pk, run_time, count=1) if schedule and may_backfill else "",
         "admin_href": reverse("admin:scheduler_attempt_change", args=[attempt.pk]) if is_staff(request) else "",
-        **_live_facts(attempt, now),
+        **_live_facts(request, attempt, now),
         **_log_facts(attempt, log.tail(attempt.pk, done=attempt.done)),
     }
     return render(request, "hindcast/attempt.html", facts)
@@ -122,7 +122,7 @@ def attempt_page(request: HttpRequest, attempt_id: int) -> HttpResponse:
 @signed_in
 def attempt_live(request: HttpRequest, attempt_id: int) -> HttpResponse:
     """State and tasks; asks for itself again until the attempt is done."""
-    facts = _live_facts(_visible(request, attempt_id), timezone.now())
+    facts = _live_facts(request, _visible(request, attempt_id), timezone.now())
     return render(request, "hindcast/_attempt_progress.html", facts)
 
 
@@ -165,7 +165,7 @@ def _log_text(attempt_id: int) -> Iterator[str]:
         last = batch[-1][0]
 
 
-def _live_facts(attempt: Attempt, now: datetime) -> dict[str, Any]:
+def _live_facts(request: HttpRequest, attempt: Attempt, now: datetime) -> dict[str, Any]:
     schedule = schedule_of(attempt.session)
     where = zone_of(attempt, schedule)
     tasks = list(attempt.tasks.filter(position__gt=0).order_by("position")[: TASKS_SHOWN + 1])
@@ -185,7 +185,18 @@ def _live_facts(attempt: Attempt, now: datetime) -> dict[str, Any]:
         "backfill_page": reverse("backfill", args=[backfill.pk]) if backfill else "",
         "tasks": [task_row(task, now) for task in tasks[:TASKS_SHOWN]],
         "tasks_cut": len(tasks) > TASKS_SHOWN,
+        **_action_facts(attempt, may_run=request.user.has_perm(RUN)),
         "poll_href": "" if attempt.done else reverse("attempt_live", args=[attempt.pk]),
+    }
+
+
+def _action_facts(attempt: Attempt, *, may_run: bool) -> dict[str, str]:
+    """Addresses of what can be done with it now; empty where it cannot, or the reader may not."""
+    may_kill = may_run and attempt.status in (AttemptStatus.QUEUED, AttemptStatus.RUNNING)
+    may_retry = may_run and attempt.is_latest and attempt.status in (AttemptStatus.ERROR, AttemptStatus.KILLED)
+    return {
+        "kill_href": reverse("attempt_kill", args=[attempt.pk]) if may_kill else "",
+        "retry_href": reverse("attempt_retry", args=[attempt.pk]) if may_retry else "",
     }
 
 

@@ -15,6 +15,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 BACKFILL = "scheduler.backfill_schedule"
 CHANGE = "scheduler.change_schedule"
+RUN = "scheduler.run_attempt"
 NAV = (("schedules", "Schedules"), ("backfills", "Backfills"), ("attempts", "Attempts"))
 
 

@@ -1,4 +1,4 @@
-"""The list of schedules, the page of one, and its two switches."""
+"""The list of schedules, the page of one, and what its switches say."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from scheduler import schedules as verbs
 from scheduler.models import Backfill, Schedule, Session
 from scheduler.models.schedule import ScheduleQuerySet
 from scheduler.timetable import TimetableError
@@ -154,6 +151,7 @@ def schedule_page(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "backfills_href": f"{reverse('backfills')}?schedule={schedule.pk}",
         "backfill_href": reverse("backfill_form", args=[schedule.pk]) if may_backfill else "",
         "switch": switch(schedule) if may_change else None,
+        "skip_href": reverse("schedule_skip", args=[schedule.pk]) if may_change and schedule.next_run_time else "",
         "admin_href": reverse("admin:scheduler_schedule_change", args=[schedule.pk]) if is_staff(request) else "",
     }
     return render(request, "hindcast/schedule.html", facts)
@@ -233,30 +231,7 @@ class Switch:
 
 def switch(schedule: Schedule) -> Switch:
     if schedule.disabled_at:
-        text = "Sessions that came due while it was disabled are started when it is enabled."
+        text = "When it is enabled, sessions that came due meanwhile are run or skipped, as you choose."
         return Switch(reverse("schedule_enable", args=[schedule.pk]), "Enable", text)
     text = "Disabling stops new sessions. What runs goes on, and backfills still work."
     return Switch(reverse("schedule_disable", args=[schedule.pk]), "Disable", text)
-
-
-@require_POST
-@signed_in
-def schedule_enable(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    changed = verbs.enable(_changeable(request, schedule_id).pk, now=timezone.now())
-    messages.info(request, "Enabled." if changed else "It was enabled already.")
-    return redirect("schedule", schedule_id)
-
-
-@require_POST
-@signed_in
-def schedule_disable(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    changed = verbs.disable(_changeable(request, schedule_id).pk, now=timezone.now())
-    messages.info(request, "Disabled. No new sessions start." if changed else "It was disabled already.")
-    return redirect("schedule", schedule_id)
-
-
-def _changeable(request: HttpRequest, schedule_id: int) -> Schedule:
-    schedule = get_object_or_404(Schedule.objects.visible_to(request.user), pk=schedule_id)
-    if not request.user.has_perm(CHANGE):
-        raise PermissionDenied("Enabling and disabling needs the permission “Can change schedule”.")
-    return schedule

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from scheduler.web import attempts, backfilling, backfills, schedules, sessions
+from scheduler.web import acting, attempts, backfilling, backfills, schedules, sessions, switching
 from scheduler.web.frame import Page
 from scheduler.web.health import healthz, livez
 
@@ -14,8 +14,9 @@ login = LoginView.as_view(
 urlpatterns = [
     path("", schedules.schedule_list, name="schedules"),
     path("schedules/<int:schedule_id>", schedules.schedule_page, name="schedule"),
-    path("schedules/<int:schedule_id>/enable", schedules.schedule_enable, name="schedule_enable"),
-    path("schedules/<int:schedule_id>/disable", schedules.schedule_disable, name="schedule_disable"),
+    path("schedules/<int:schedule_id>/enable", switching.schedule_enable, name="schedule_enable"),
+    path("schedules/<int:schedule_id>/disable", switching.schedule_disable, name="schedule_disable"),
+    path("schedules/<int:schedule_id>/skip", switching.schedule_skip, name="schedule_skip"),
     path("schedules/<int:schedule_id>/backfill", backfilling.backfill_form, name="backfill_form"),
     path("backfills", backfills.backfill_list, name="backfills"),
     path("backfills/<int:backfill_id>", backfills.backfill_page, name="backfill"),
@@ -23,6 +24,8 @@ urlpatterns = [
     path("sessions/<int:session_id>", sessions.session_page, name="session"),
     path("attempts", attempts.attempt_list, name="attempts"),
     path("attempts/<int:attempt_id>", attempts.attempt_page, name="attempt"),
+    path("attempts/<int:attempt_id>/kill", acting.attempt_kill, name="attempt_kill"),
+    path("attempts/<int:attempt_id>/retry", acting.attempt_retry, name="attempt_retry"),
     path("attempts/<int:attempt_id>/live", attempts.attempt_live, name="attempt_live"),
     path("attempts/<int:attempt_id>/log", attempts.attempt_log, name="attempt_log"),
     path("attempts/<int:attempt_id>/log.txt", attempts.attempt_log_raw, name="attempt_log_raw"),

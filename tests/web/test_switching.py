@@ -1,0 +1,76 @@
+"""Skipping and enabling from the page of a schedule."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from scheduler.models import Schedule, Skip
+
+
+@pytest.fixture(autouse=True)
+def clock(now: datetime) -> Any:
+    with time_machine.travel(now, tick=False):
+        yield
+
+
+@pytest.fixture
+def behind(make_schedule: Callable[..., Schedule]) -> Schedule:
+    at = datetime.fromisoformat("2026-03-02T09:30:00Z")
+    return make_schedule(at=at, disabled_at=at)
+
+
+def send(client: Client, schedule: Schedule, verb: str, **fields: str) -> str:
+    return client.post(f"/schedules/{schedule.pk}/{verb}", fields, follow=True).content.decode()
+
+
+def test_enabling_asks_what_to_do_with_the_sessions_that_came_due(keeper: Client, behind: Schedule) -> None:
+    html = send(keeper, behind, "enable")
+
+    behind.refresh_from_db()
+    assert "3 sessions came due" in html
+    assert behind.disabled_at is not None
+
+
+@pytest.mark.parametrize(("choice", "following", "skips"), [("run", 10, 0), ("skip", 12, 2)])
+def test_they_are_run_or_skipped(keeper: Client, behind: Schedule, choice: str, following: int, skips: int) -> None:
+    send(keeper, behind, "enable", choice=choice)
+
+    behind.refresh_from_db()
+    assert (behind.disabled_at, behind.next_session_time.hour, Skip.objects.count()) == (None, following, skips)
+
+
+def test_a_skip_is_previewed_then_done(keeper: Client, schedule: Schedule) -> None:
+    response = keeper.post(f"/schedules/{schedule.pk}/skip", {"next_time": "2026-03-02 16:00"})
+    seen = response.context["form"]["seen"].value()
+    before = Skip.objects.count()
+
+    html = send(keeper, schedule, "skip", next_time="2026-03-02 16:00", seen=seen, choice="skip")
+
+    schedule.refresh_from_db()
+    assert "3 sessions would be skipped" in response.content.decode()
+    assert (before, Skip.objects.count(), schedule.next_session_time.hour) == (0, 3, 16)
+    assert "3 sessions skipped" in html
+
+
+def test_what_was_not_previewed_is_not_skipped(keeper: Client, schedule: Schedule) -> None:
+    html = send(keeper, schedule, "skip", next_time="2026-03-02 17:00", seen="3 before then", choice="skip")
+
+    assert "4 sessions would be skipped" in html
+    assert not Skip.objects.exists()
+
+
+@pytest.mark.parametrize("time", ["", "soon", "2026-03-02 11:00", "2036-03-02 11:00"])
+def test_a_time_that_cannot_be_is_refused_beside_the_field(keeper: Client, schedule: Schedule, time: str) -> None:
+    html = send(keeper, schedule, "skip", next_time=time, choice="skip")
+
+    assert 'class="wrong-text"' in html
+    assert not Skip.objects.exists()
+
+
+def test_it_needs_the_permission(onlooker: Client, schedule: Schedule) -> None:
+    assert onlooker.get(f"/schedules/{schedule.pk}/skip").status_code == 403
+    assert f"/schedules/{schedule.pk}/skip" not in onlooker.get(f"/schedules/{schedule.pk}").content.decode()

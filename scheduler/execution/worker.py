@@ -10,19 +10,22 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from billiard import pool  # type: ignore[import-untyped]
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 
-from scheduler.execution.lease import Ending, keeper, order
+from scheduler.execution.lease import Ending, keeper, order, seconds
 
 NOTICE_SECONDS = 1.0
 FINISH_SECONDS = 1.4  # of the two that an end may take
 LONGEST_END_SECONDS = 5.0
+SAME_SIGNAL_SECONDS = 0.5
 
 
 def hide_environment(**_: object) -> None:
@@ -62,19 +65,34 @@ def end(how: str, **_: object) -> None:
 def ignore_stray_signals(**_: object) -> None:
     """In a process of the pool: a SIGTERM to the whole group (as systemd sends it) is for the worker to answer.
 
-    It would end this process in the middle of anything, and the worker would wait for its answers.
+    It would end this process in the middle of anything, and the worker would wait for its answers for ever. billiard
+    sets its handlers after Celery's signal for a new process, so this is done when it does.
     """
-    before = signal.getsignal(signal.SIGTERM)
+    billiard_sets = pool.reset_signals
 
-    def answer(number: int, frame: FrameType | None) -> None:
-        if order() == Ending.COLD and callable(before):
-            before(number, frame)
+    def set_handlers(full: bool = False) -> None:
+        billiard_sets(full=full)
+        before = signal.getsignal(signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, answer)
+        def answer(number: int, frame: FrameType | None) -> None:
+            if not _ends_warmly() and callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGTERM, answer)
+
+    pool.reset_signals = set_handlers
 
 
-def _later(seconds: float, action: Callable[..., object], *arguments: object) -> None:
-    timer = threading.Timer(seconds, action, arguments)
+def _ends_warmly() -> bool:
+    """The worker was sent the same signal. In a cold shutdown its order comes after the signal, too late to see."""
+    until = seconds() + SAME_SIGNAL_SECONDS
+    while order() == Ending.NOT and seconds() < until:
+        time.sleep(0.01)
+    return order() in (Ending.WARM, Ending.GIVE_BACK)
+
+
+def _later(delay: float, action: Callable[..., object], *arguments: object) -> None:
+    timer = threading.Timer(delay, action, arguments)
     timer.daemon = True
     timer.start()
 

@@ -208,7 +208,7 @@ class KeysetAdmin(ReadOnlyAdmin[Row]):
 
     ordering = ("-pk",)
     sortable_by = ()
-    actions = None
+    actions: tuple[str, ...] | None = None
     # A list in reading order, oldest first, once it is narrowed by this parameter.
     oldest_first_with: str | None = None
 

@@ -33,8 +33,9 @@ class GroupInline(admin.TabularInline[ProjectGroup, Project]):
         return self.has_change_permission(request, obj)
 
 
-@admin.register(Project)
 class ProjectAdmin(HindcastAdmin[Project]):
+    """Registered by the scheduler's admin, which adds the deletion."""
+
     path_to_project = "pk"
     list_display = ("name", moment_column("created_at", "Created"), "contents")
     search_fields = ("name",)

@@ -5,7 +5,9 @@ import uuid
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.functions import Substr
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from projects.admin.columns import (
@@ -19,8 +21,9 @@ from projects.admin.columns import (
 )
 from projects.admin.lists import KeysetAdmin, linked, row_id
 from projects.models import Project, Workflow
+from scheduler.admin import attempt_actions
 from scheduler.admin.cells import attempt_state, schedule_of, slot_time, task_state
-from scheduler.models import Attempt, Backfill, LogChunk, Session, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, Session, TaskRun
 
 SOME = 50  # how many workflows or backfills one search text may stand for
 EXCERPT = 160  # letters of a log piece that the list shows
@@ -104,6 +107,8 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
     )
     search_fields = ("backfill__name",)
     search_help_text = "The id of an attempt or its session, a session's UUID, or how the name of a backfill starts."
+    actions = ("kill", "retry_failed")
+    row_actions = actions
     sections = (
         (None, ("drawn", "session_link", "workflow", "schedule", "definition", "index", "name", "is_latest")),
         (
@@ -138,6 +143,28 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
             return rows.filter(session__in=list(Session.objects.filter(uuid=identity).values_list("pk", flat=True)))
         named = Backfill.objects.filter(name__startswith=term).order_by("-pk").values_list("pk", flat=True)[:SOME]
         return rows.filter(backfill__in=list(named))
+
+    # --- actions ---------------------------------------------------------------------------------------
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("scheduler.run_attempt")
+
+    @admin.action(description="Kill…", permissions=["run"])
+    def kill(self, request: HttpRequest, rows: QuerySet[Attempt]) -> HttpResponse | None:
+        return attempt_actions.kill(self, request, rows, now=timezone.now())
+
+    @admin.action(description="Retry failed attempts…", permissions=["run"])
+    def retry_failed(self, request: HttpRequest, rows: QuerySet[Attempt]) -> HttpResponse | None:
+        return attempt_actions.retry_failed(self, request, rows, now=timezone.now())
+
+    def buttons(self, request: HttpRequest, object_id: str) -> list[tuple[str, str]]:
+        attempt = self.get_object(request, object_id)
+        if attempt is None or attempt.success or attempt.status == AttemptStatus.CANCELING:
+            return []
+        idle = "kill" if attempt.done else "retry_failed"
+        return [button for button in super().buttons(request, object_id) if button[0] != idle]
+
+    # --- cells -----------------------------------------------------------------------------------------
 
     def view_on_site(self, obj: Attempt) -> str:
         return reverse("attempt", args=[obj.pk])

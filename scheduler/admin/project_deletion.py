@@ -1,0 +1,56 @@
+"""The action "Delete…" on projects, given to their admin from here: the verb is the scheduler's."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from projects.admin.confirm import confirm, is_confirmed
+from projects.admin.project import ProjectAdmin
+from projects.models import Project
+from scheduler import deletion
+
+
+@admin.register(Project)
+class DeletableProjectAdmin(ProjectAdmin):
+    actions = ("delete_projects",)
+    row_actions = actions
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        """Not `has_delete_permission`, which offers Django's own deletion of the rows."""
+        return request.user.has_perm("projects.delete_project")
+
+    @admin.action(description="Delete…", permissions=["remove"])
+    def delete_projects(self, request: HttpRequest, rows: QuerySet[Project]) -> HttpResponse | None:
+        selected = list(rows.filter(deleted_at=None).order_by("name"))
+        if not selected:
+            self.message_user(request, "The selected projects were deleted before.", messages.WARNING)
+            return None
+        if not is_confirmed(request):
+            text = (
+                "Their schedules are removed, queued attempts are killed, and running ones are stopped. Sessions and "
+                "logs stay in the database, and are hidden. A deleted project does not come back."
+            )
+            lines = [line_of(project) for project in selected]
+            button = f"Delete {counted(len(selected))}"
+            return confirm(self, request, selected, action="delete_projects", button=button, text=text, lines=lines)
+        gone = [project for project in selected if self._deleted(request, project)]
+        self.message_user(request, f"{counted(len(gone))} deleted.", messages.SUCCESS)
+        return None
+
+    def _deleted(self, request: HttpRequest, project: Project) -> bool:
+        try:
+            deletion.delete(project.pk, now=timezone.now())
+        except deletion.ProjectNotFound:
+            return False
+        self.log_change(request, project, "Deleted.")
+        return True
+
+
+def line_of(project: Project) -> str:
+    ends = deletion.extent(project.pk)
+    return f"{project.name}: {ends.schedules} schedules, {ends.queued} queued attempts, {ends.running} running"
+
+
+def counted(number: int) -> str:
+    return "1 project" if number == 1 else f"{number} projects"

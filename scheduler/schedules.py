@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import islice
 
 from django.db import transaction
+from django.db.models import Max
 
 from projects.models import Revision, WorkflowDefinition
 from scheduler.backfill import in_utc, locked
@@ -47,8 +48,8 @@ def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None =
     """Make, move and remove schedules so that they follow the definitions of `revision`, as Digdag does.
 
     A new schedule starts at the first slot whose run time is at or after `schedule_from` (`now`, unless given).
-    One that was there keeps its id and stays disabled where it was; it goes on after its last session when it has
-    ever run. Schedules of workflows that have none any more are removed; their sessions stay.
+    One that was there keeps its id and stays disabled where it was; it goes on after the last session that it ran
+    or skipped. Schedules of workflows that have none any more are removed; their sessions stay.
     Raises TimetableError for a `schedule:` that is not one; nothing is written then.
     """
     definitions = list(revision.definitions.select_related("workflow"))
@@ -65,7 +66,8 @@ def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None =
 
 
 def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, start: datetime) -> Schedule:
-    schedule = Schedule.objects.filter(workflow=definition.workflow_id).first()
+    # Locked, so that no tick moves the cursor between here and the end.
+    schedule = Schedule.objects.select_for_update().filter(workflow=definition.workflow_id).first()
     schedule = schedule or Schedule(workflow=definition.workflow, created_at=now)
     schedule.definition = definition
     schedule.kind = spec.timetable.kind.value
@@ -77,7 +79,7 @@ def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, st
     schedule.catch_up = CatchUp(spec.catch_up)
     schedule.overlap = Overlap(spec.overlap)
     schedule.skip_delayed_by = spec.skip_delayed_by
-    last = schedule.last_session_time
+    last = _last_decided(schedule)
     following = spec.timetable.next(last) if last else spec.timetable.first(start)
     schedule.next_session_time, schedule.next_run_time = following or (None, None)
     schedule.error, schedule.failures, schedule.retry_at = "", 0, None
@@ -85,6 +87,14 @@ def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, st
     schedule.updated_at = now
     schedule.save()
     return schedule
+
+
+def _last_decided(schedule: Schedule) -> datetime | None:
+    """The last session that ran or was skipped: what was skipped once does not come due again."""
+    if schedule._state.adding:
+        return None
+    skipped = schedule.skips.aggregate(last=Max("session_time"))["last"]
+    return max((moment for moment in (schedule.last_session_time, skipped) if moment), default=None)
 
 
 def disable(schedule_id: int, *, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 from projects import archives, revisions
 from projects.models import Project, Revision
 from scheduler import schedules
-from scheduler.models import Schedule, Session
+from scheduler.models import Schedule, Session, Skip
 from scheduler.timetable import TimetableError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -51,6 +51,18 @@ def test_a_schedule_keeps_its_identity_across_revisions_and_goes_on_after_its_la
     assert second.definition.revision.name == "r2"
     assert second.disabled_at == NOW
     assert second.next_session_time == datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
+
+
+def test_what_was_skipped_does_not_come_due_again_with_a_new_revision(db):
+    (schedule,) = schedules.adopt(publish(report=HOURLY), now=NOW)
+    Schedule.objects.filter(pk=schedule.pk).update(last_session_time=NOW + timedelta(hours=1))
+    Skip.objects.create(
+        schedule=schedule, session_time=NOW + timedelta(hours=2), reason="overtime", created_at=NOW + timedelta(hours=2)
+    )
+
+    (again,) = schedules.adopt(publish("r2", report=HOURLY), now=NOW + timedelta(hours=2, minutes=5))
+
+    assert again.next_session_time == NOW + timedelta(hours=3)
 
 
 def test_a_schedule_that_is_gone_from_the_revision_is_removed_and_its_sessions_stay(db, make_session):

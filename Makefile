@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: run test lint format types check bench clean
+.PHONY: run test faults lint format types check bench clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed
@@ -19,6 +19,12 @@ run: $(VENV)/.installed
 # With TEST_DATABASE_URL and TEST_BROKER_URL the same suite runs on those.
 test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# Kills, pauses, cuts and floods on purpose. Needs TEST_DATABASE_URL (PostgreSQL) and TEST_BROKER_URL.
+faults: $(VENV)/.installed-dev
+	@[ -n "$$TEST_DATABASE_URL" ] && [ -n "$$TEST_BROKER_URL" ] || { \
+	    echo "Set TEST_DATABASE_URL to a PostgreSQL database, and TEST_BROKER_URL"; exit 2; }
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m faults $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

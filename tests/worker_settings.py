@@ -6,6 +6,7 @@ from pathlib import Path
 from celery.signals import beat_init, worker_ready
 
 from scheduler.settings import *  # noqa: F403
+from scheduler.settings import BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS
 from tests.own_queues import own_queues
 
 CELERY_TASK_QUEUES = own_queues(os.environ)
@@ -15,3 +16,7 @@ CELERY_TASK_QUEUES = own_queues(os.environ)
 @worker_ready.connect(weak=False)
 def _tell(**_: object) -> None:
     Path(os.environ["HINDCAST_TEST_READY"]).touch()
+
+
+if "HINDCAST_TEST_VISIBILITY_SECONDS" in os.environ and BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] = int(os.environ["HINDCAST_TEST_VISIBILITY_SECONDS"])

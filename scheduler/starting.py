@@ -15,12 +15,12 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from projects.models import Project, WorkflowDefinition
-from scheduler import attempts, backfill, dispatch
+from scheduler import attempts, backfill, dispatch, turns
 from scheduler.backfill import Request, in_utc
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.execution.plan import PlanRefused, Step, plan
 from scheduler.execution.storable import text
-from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Lane, Pool, Schedule, Session
 from scheduler.models.attempt import DONE, LIVE
 
 DEEPEST_PARAMS = 50
@@ -70,15 +70,16 @@ def start(
     retry_attempt_name: str | None = None,
     params: Mapping[str, Any] | None = None,
     resume: Resume | None = None,
+    pool_id: int | None = None,
     now: datetime,
 ) -> Attempt:
     """Start the session of `session_time` (aware; its fraction of a second is cut off), in the manual lane.
 
     The session is made when it is missing. Its first attempt needs no name; every other one does. The definition
-    decides the revision.
+    decides the revision. It runs in the pool `pool_id`, or in that of its schedule.
 
-    Raises InvalidInput naming `retry_attempt_name`, `session_time`, `params` or `resume.…`; WorkflowNotFound;
-    AttemptConflict. Nothing is written in any of these cases.
+    Raises InvalidInput naming `retry_attempt_name`, `session_time`, `params`, `pool_id` or `resume.…`;
+    WorkflowNotFound; AttemptConflict. Nothing is written in any of these cases.
     """
     name = retry_attempt_name or ""
     at = checked(retry_attempt_name, session_time, params or {})
@@ -89,7 +90,19 @@ def start(
         )
         refuse_conflicts(session, name)
         position = resume_position(session, definition, resume) if resume else None
-        return submitted(session, definition, name, params or {}, resume, position, now)
+        attempt = Attempt(
+            session=session,
+            workflow_id=session.workflow_id,
+            definition=definition,
+            name=name,
+            params=dict(params or {}),
+            lane=Lane.MANUAL,
+            pool_id=pool_of(definition, pool_id),
+            resumed_from_id=resume.attempt_id if resume else None,
+            resume_position=position,
+            created_at=now,
+        )
+        return submitted(attempt, now)
 
 
 def checked(name: str | None, session_time: datetime, params: Mapping[str, Any]) -> datetime:
@@ -175,33 +188,34 @@ def steps_of(definition: WorkflowDefinition) -> tuple[Step, ...]:
         return ()
 
 
-def submitted(
-    session: Session,
-    definition: WorkflowDefinition,
-    name: str,
-    params: Mapping[str, Any],
-    resume: Resume | None,
-    position: int | None,
-    now: datetime,
-) -> Attempt:
-    index = session.attempts.aggregate(last=Max("index"))["last"] or 0
+def pool_of(definition: WorkflowDefinition, pool_id: int | None) -> int | None:
+    if pool_id is None:
+        return Schedule.objects.filter(workflow=definition.workflow_id).values_list("pool", flat=True).first()
+    if not Pool.objects.filter(pk=pool_id).exists():
+        raise InvalidInput({"pool_id": [f"There is no pool {pool_id}."]})
+    return pool_id
+
+
+def submitted(attempt: Attempt, now: datetime) -> Attempt:
+    """Write it as the latest of its session. It is released at once, unless it has to wait for room."""
+    session = attempt.session
+    attempt.index = (session.attempts.aggregate(last=Max("index"))["last"] or 0) + 1
+    attempt.last_executed_session_time = executed_before(session)
+    alone = not attempt.name and has_to_run_alone(session.workflow_id)
+    waits = alone or attempt.pool_id is not None
+    attempt.released_at = None if waits else now
     attempts.supersede([session.pk])
-    attempt = Attempt.objects.create(
-        session=session,
-        workflow_id=session.workflow_id,
-        definition=definition,
-        index=index + 1,
-        name=name,
-        params=dict(params),
-        lane=Lane.MANUAL,
-        last_executed_session_time=executed_before(session),
-        resumed_from_id=resume.attempt_id if resume else None,
-        resume_position=position,
-        created_at=now,
-        released_at=now,
-    )
-    dispatch.ring(Lane.MANUAL, attempts=1)
+    attempt.save(force_insert=True)
+    if waits:
+        turns.release(workflow_id=session.workflow_id if alone else None, pool_id=attempt.pool_id, now=now)
+        attempt.refresh_from_db(fields=["released_at"])
+    else:
+        dispatch.ring(Lane.MANUAL, attempts=1)
     return attempt
+
+
+def has_to_run_alone(workflow_id: int) -> bool:
+    return Schedule.objects.filter(workflow=workflow_id, overlap__in=turns.ONE_AT_A_TIME).exists()
 
 
 def executed_before(session: Session) -> datetime | None:

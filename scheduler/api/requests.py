@@ -98,6 +98,7 @@ class StartRequest(serializers.Serializer[Any]):
         help_text="Needed for every attempt of a session but the first.",
     )
     resume = ResumeRequest(required=False, allow_null=True)
+    poolId = Id(source="pool_id", required=False, allow_null=True, help_text="The pool of its schedule when not set.")
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:

@@ -126,6 +126,8 @@ def test_a_retry_resumes(api: Any, schedule: Schedule, make_attempt: Callable[..
         ({"params": {"a": "\0"}}, "params"),
         ({"retryAttemptName": ""}, "retryAttemptName"),
         ({"retryAttemptName": 7}, "retryAttemptName"),
+        ({"poolId": "x"}, "poolId"),
+        ({"poolId": 0}, "poolId"),
         ({"resume": 7}, "resume"),
         ({"resume": {}}, "resume.mode"),
         ({"resume": {"mode": "all", "attemptId": 1}}, "resume.mode"),

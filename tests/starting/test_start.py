@@ -12,7 +12,7 @@ from django.db import connection
 
 from projects.models import WorkflowDefinition
 from scheduler.errors import InvalidInput
-from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Pool, Schedule, Session, TaskRun
 from scheduler.starting import AttemptConflict, Resume, ResumeMode, WorkflowNotFound, start
 
 AT = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
@@ -119,6 +119,52 @@ def test_params_nested_too_deep_are_refused(schedule: Schedule, now: datetime) -
 
     with pytest.raises(InvalidInput, match="deep"):
         start(definition_id=schedule.definition_id, session_time=AT, params=params, now=now)
+
+
+# --- waiting for room ---------------------------------------------------------------------------------------
+
+
+def test_it_takes_a_free_slot_of_its_pool_and_waits_without_one(
+    make_schedule: Callable[..., Schedule], now: datetime
+) -> None:
+    pool = Pool.objects.create(name="db", slots=1)
+    schedule = make_schedule(pool=pool)
+
+    first, second = (
+        start(definition_id=schedule.definition_id, session_time=AT + timedelta(hours=hour), now=now) for hour in (0, 1)
+    )
+
+    assert (first.pool_id, first.released_at) == (pool.pk, now)
+    assert (second.pool_id, second.released_at) == (pool.pk, None)
+
+
+def test_the_pool_may_be_named_and_has_to_be_there(schedule: Schedule, now: datetime) -> None:
+    pool = Pool.objects.create(name="db", slots=1)
+
+    attempt = start(definition_id=schedule.definition_id, session_time=AT, pool_id=pool.pk, now=now)
+    with pytest.raises(InvalidInput) as refusal:
+        start(definition_id=schedule.definition_id, session_time=now, pool_id=0, now=now)
+
+    assert attempt.pool_id == pool.pk
+    assert list(refusal.value.errors) == ["pool_id"]
+    assert Session.objects.count() == 1
+
+
+def test_where_one_runs_at_a_time_a_first_attempt_waits_and_a_retry_does_not(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    schedule = make_schedule(overlap=Overlap.QUEUE_ONE)
+    make_attempt(schedule, now, status=AttemptStatus.RUNNING)
+
+    first = start(definition_id=schedule.definition_id, session_time=AT, now=now)
+    retry = start(
+        definition_id=schedule.definition_id,
+        session_time=AT + timedelta(hours=1),
+        retry_attempt_name="again",
+        now=now,
+    )
+
+    assert (first.released_at, retry.released_at) == (None, now)
 
 
 # --- resuming -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
 
 from scheduler.broker import DOORBELL_HEADER
 from scheduler.celery import app
@@ -31,11 +32,14 @@ def ring(lane: Lane, *, attempts: int) -> None:
 
 
 def send(lane: Lane, bells: int) -> None:
-    """Send doorbells now. A broker out of reach is logged: the work is in the table and `resend` will ring."""
+    """Send doorbells now, as far as the broker does not hold enough of them already.
+
+    A broker out of reach is logged: the work is in the table and `resend` will ring.
+    """
     crashpoint("dispatch.before_send")
     try:
         with app.producer_or_acquire() as producer:
-            for _ in range(bells):
+            for _ in range(min(bells, _room(lane, producer))):
                 app.send_task(
                     DRAIN_TASK,
                     args=[lane.value],
@@ -47,6 +51,17 @@ def send(lane: Lane, bells: int) -> None:
                 )
     except broker_errors() as error:
         log.warning("doorbell_not_sent", lane=lane.value, error=str(error))
+
+
+def _room(lane: Lane, producer: Producer) -> int:
+    """How many more doorbells the broker is to hold; all there may be where none can be asked."""
+    most: int = 2 * settings.HINDCAST_DOORBELLS
+    try:
+        if producer.connection is None or not producer.connection.connected:
+            return most  # to connect is for the sending, which knows when to stop trying
+        return most - _held(lane, producer.channel)
+    except broker_errors():
+        return most
 
 
 def resend(*, now: datetime) -> list[Lane]:
@@ -67,11 +82,14 @@ def doorbells(lane: Lane) -> int:
     """How many doorbells of `lane` the broker holds; 0 when it cannot be asked."""
     try:
         with app.connection_for_read() as connection:
-            queue = app.amqp.queues[lane.value](connection.default_channel)
-            return int(queue.queue_declare().message_count)
+            return _held(lane, connection.default_channel)
     except broker_errors() as error:
         log.warning("broker_out_of_reach", lane=lane.value, error=str(error))
         return 0
+
+
+def _held(lane: Lane, channel: object) -> int:
+    return int(app.amqp.queues[lane.value](channel).queue_declare().message_count)
 
 
 def broker_errors() -> tuple[type[Exception], ...]:

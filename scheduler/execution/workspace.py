@@ -20,6 +20,7 @@ class Workspace:
 
     def __init__(self, claim: Claim, archive: str) -> None:
         self._folder = Path(settings.HINDCAST_WORK_DIR) / f"{claim.attempt_id}.{claim.token}"
+        self._attempt_id = claim.attempt_id
         self._archive = archive
         self._made = False
 
@@ -35,6 +36,8 @@ class Workspace:
 
     def _make(self) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in self._folder.parent.glob(f"{self._attempt_id}.*"):
+            _remove(left)  # a worker that was killed left it; this one alone holds the attempt now
         self._folder.mkdir(mode=0o700)
         if self._archive:
             archives.extract(self._archive, self._folder)
@@ -43,13 +46,17 @@ class Workspace:
         """Links in it are removed, never followed. What cannot be removed is logged."""
         if not self._made:
             return
-        try:
-            shutil.rmtree(self._folder)
-        except OSError:
-            _open_folders(self._folder)
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if self._folder.exists():
-            log.warning("workspace_left", folder=self._folder.name)
+        _remove(self._folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        _open_folders(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        log.warning("workspace_left", folder=folder.name)
 
 
 def _open_folders(folder: Path) -> None:

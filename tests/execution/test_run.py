@@ -409,3 +409,16 @@ def test_what_no_database_can_hold_is_made_storable(execute: Execute, log_of: Lo
 
     assert (attempt.status, log_of(attempt)) == ("success", "xy\n")
     assert TaskRun.objects.get(attempt=attempt, position=1).config == {"echo>": "xy", "n": "nan", "_export": {"k": "?"}}
+
+
+def test_what_a_killed_worker_left_of_the_workspace_is_removed_when_the_attempt_runs_again(
+    queue: Callable[..., Attempt], settings: Any, tmp_path: Path
+) -> None:
+    settings.HINDCAST_WORK_DIR = tmp_path
+    attempt = queue({"+a": {"sh>": "true"}}, lease_token=1)
+    (tmp_path / f"{attempt.pk}.1" / "half").mkdir(parents=True)
+    (tmp_path / f"{attempt.pk}1.1").mkdir()
+
+    drain(Lane.MANUAL)
+
+    assert [folder.name for folder in tmp_path.iterdir()] == [f"{attempt.pk}1.1"]

@@ -5,7 +5,7 @@ from scheduler.dispatch import DRAIN_TASK
 from scheduler.execution import worker  # noqa: F401 - connects the signals of the worker
 from scheduler.execution.drain import drain as drain_lane
 from scheduler.models import Lane
-from scheduler.observe import one_machine  # noqa: F401 - connects a signal of the worker
+from scheduler.observe import one_machine, worker_presence  # noqa: F401 - connect signals of the worker
 
 
 @app.task(name=DRAIN_TASK, expires=None, acks_late=False)  # type: ignore[untyped-decorator] # Celery has no types

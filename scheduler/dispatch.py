@@ -4,6 +4,7 @@ A doorbell says "look at the table", nothing more. Losing or doubling one change
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -20,7 +21,7 @@ from scheduler.models import Attempt, Lane
 
 DRAIN_TASK = "scheduler.drain"
 # A connection that lay idle may have been cut: one new one is tried, at once.
-ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+ONCE_MORE: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,8 @@ def doorbells(lane: Lane) -> int:
     """How many doorbells of `lane` the broker holds; 0 when it cannot be asked."""
     try:
         with app.connection_for_read() as connection:
-            return _held(lane, connection.default_channel)
+            connection.ensure_connection(**ONCE_MORE)  # left alone, it would wait seconds between its tries
+            return _held(lane, connection.channel())
     except broker_errors() as error:
         log.warning("broker_out_of_reach", lane=lane.value, error=str(error))
         return 0

@@ -52,12 +52,12 @@ def decide(schedule: Schedule, live: Live, *, now: datetime, most_skips: int) ->
     """
     turn = Turn(schedule)
     for slot, following in _due(schedule, now):
-        late = following is not None and following.run_time <= now
-        reason = _reason_to_skip(schedule, slot, live, now, late=late)
+        overtaken = following is not None and following.run_time <= now
+        reason = _reason_to_skip(schedule, slot, live, now, overtaken=overtaken)
         if reason:
             turn.skips.append((slot, reason))
         else:
-            _start(turn, slot, live, late=late)
+            _start(turn, slot, live, late=overtaken and _is_past(slot, now))
         turn.following = following
         if len(turn.starts) >= MOST_STARTS or len(turn.skips) >= most_skips:
             break
@@ -76,33 +76,38 @@ def _due(schedule: Schedule, now: datetime) -> Iterator[tuple[Slot, Slot | None]
         slot = following
 
 
-def _reason_to_skip(schedule: Schedule, slot: Slot, live: Live, now: datetime, *, late: bool) -> SkipReason | None:
-    """First the delay, as in Digdag; then the catch-up; what is left may overlap."""
+def _is_past(slot: Slot, now: datetime) -> bool:
+    """More than a minute behind: below that, a tick that took its time is no reason to call a session late."""
+    return now > slot.run_time + ON_TIME
+
+
+def _reason_to_skip(schedule: Schedule, slot: Slot, live: Live, now: datetime, *, overtaken: bool) -> SkipReason | None:
+    """First the delay, as in Digdag; then the catch-up; what is left may overlap. `overtaken`: the next is due, too."""
     delayed_by = schedule.skip_delayed_by
     if delayed_by is not None and now > slot.run_time + timedelta(seconds=delayed_by):
         return SkipReason.DELAYED
-    if _is_missed(schedule, slot, now, late=late):
+    if _is_missed(schedule, slot, now, overtaken=overtaken):
         return SkipReason.MISSED
-    return SkipReason.OVERTIME if _is_crowded_out(schedule, live, late=late) else None
+    return SkipReason.OVERTIME if _is_crowded_out(schedule, live, overtaken=overtaken) else None
 
 
-def _is_missed(schedule: Schedule, slot: Slot, now: datetime, *, late: bool) -> bool:
+def _is_missed(schedule: Schedule, slot: Slot, now: datetime, *, overtaken: bool) -> bool:
     match schedule.catch_up:
         case CatchUp.LATEST:
-            return late
+            return overtaken
         case CatchUp.NONE:
-            return late or now > slot.run_time + ON_TIME
+            return _is_past(slot, now)
     return False
 
 
-def _is_crowded_out(schedule: Schedule, live: Live, *, late: bool) -> bool:
+def _is_crowded_out(schedule: Schedule, live: Live, *, overtaken: bool) -> bool:
     match schedule.overlap:
         case Overlap.SKIP:
             return live.any
         case Overlap.QUEUE_ONE:
             return live.waiting
         case Overlap.CANCEL_RUNNING:
-            return late  # the next slot, due as well, would kill it before it began
+            return overtaken  # the next slot, due as well, would kill it before it began
     return False
 
 

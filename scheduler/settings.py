@@ -127,6 +127,7 @@ DATABASES = {
     "default": dj_database_url.parse(
         os.environ.get("DATABASE_URL") or f"sqlite:///{VAR_DIR / 'hindcast.sqlite3'}",
         conn_max_age=600,
+        conn_health_checks=True,  # a connection that the server closed costs nobody a request
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -83,6 +83,24 @@ def test_late_sessions_run_in_the_lane_of_backfills_and_the_newest_in_its_own(sc
     assert all(attempt.released_at for attempt in attempts)
 
 
+def test_a_session_that_a_slow_tick_left_behind_by_less_than_a_minute_stays_in_its_lane(make_schedule):
+    make_schedule("10", kind="seconds_interval")
+
+    ticker.tick(now=NOW + timedelta(seconds=90))
+
+    lanes = list(Attempt.objects.order_by("session__session_time").values_list("lane", flat=True))
+    assert lanes == [Lane.BACKFILL] * 2 + [Lane.SCHEDULED] * 7  # of 10, 20, then 30 to 90 seconds past noon
+
+
+def test_a_schedule_without_catching_up_still_runs_what_a_slow_tick_left_behind(make_schedule):
+    make_schedule("10", kind="seconds_interval", catch_up="none")
+
+    ticker.tick(now=NOW + timedelta(seconds=90))
+
+    assert Attempt.objects.count() == 7
+    assert Skip.objects.filter(reason="missed").count() == 2
+
+
 def test_a_long_past_is_skipped_a_thousand_slots_at_a_time(make_schedule):
     schedule = make_schedule("* * * * *", catch_up="latest")
 

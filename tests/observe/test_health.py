@@ -38,10 +38,9 @@ def ticked(seconds_ago: float, **facts: Any) -> None:
 
 @pytest.fixture
 def broker_at() -> Iterator[Callable[[str], None]]:
-    before = app.conf.broker_url, app.conf.broker_read_url
-    changed = lambda url: app.conf.update(broker_url=url, broker_read_url=url)  # noqa: E731
-    yield changed
-    app.conf.update(broker_url=before[0], broker_read_url=before[1])
+    before = app.conf.broker_url
+    yield lambda url: app.conf.update(broker_url=url)
+    app.conf.update(broker_url=before)
 
 
 def test_a_fresh_start_is_healthy_before_the_first_tick(client: Client, transactional_db: None) -> None:

@@ -24,17 +24,19 @@ from django.conf import settings
 from django.test import Client
 from django.urls import path
 
+secret = "can" + "ary"  # the lines of this program may be reported; what they hold may not
+
 def broken(request):
-    password = "canary-local"
-    structlog.get_logger("x").warning("before", params="canary-crumb")
+    password = secret + "-local"
+    structlog.get_logger("x").warning("before", params=secret + "-crumb")
     raise RuntimeError("it broke")
 
 urlpatterns = [path("api/broken", broken)]
 handler500 = "scheduler.web.errors.server_error"
 settings.ROOT_URLCONF = "__main__"
 answer = Client(raise_request_exception=False).post(
-    "/api/broken?token=canary-query", '{"params": "canary-body"}', content_type="application/json",
-    headers={"Authorization": "TD1 canary-key", "Cookie": "sessionid=canary-cookie", "X-Request-ID": "proxy-17"},
+    f"/api/broken?token={secret}-query", '{"params": "' + secret + '-body"}', content_type="application/json",
+    headers={"Authorization": f"TD1 {secret}-key", "Cookie": f"sessionid={secret}", "X-Request-ID": "proxy-17"},
 )
 assert answer.status_code == 500
 sentry_sdk.flush()
@@ -84,7 +86,7 @@ def test_an_error_is_reported_without_what_is_secret(tracker: tuple[str, list[st
     assert "it broke" in reported
     assert "/api/broken" in reported
     assert '"request_id":"proxy-17"' in reported
-    assert "canary" not in reported.replace(REQUEST, "")
+    assert "canary" not in reported
 
 
 def test_a_missing_package_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

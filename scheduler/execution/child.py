@@ -10,9 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from scheduler.crashpoints import crashpoint
 from scheduler.execution.guardian import guardian
 from scheduler.execution.operators.base import TaskFailed
 
+# Nothing of a command runs before its guardian knows of it: the shell waits for a line, which a worker that is
+# killed between the two never writes.
+GATE = "read -r HINDCAST_GATE || exit 1; exec </dev/null; "
 ALLOWED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 CHUNK_BYTES = 64 * 1024
 # What a pipe may still hold when its child has ended; a stranger that goes on writing is not waited for.
@@ -30,22 +34,22 @@ class Child:
 
     def __init__(
         self,
-        argv: Sequence[str],
+        command: str,
+        arguments: Sequence[str] = (),
         *,
         cwd: Path,
         env: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Starts it. Raises TaskFailed when the system refuses."""
+        """Starts it in a shell, with `arguments` as its `$0`, `$1`, …. Raises TaskFailed when the system refuses."""
         self._lock = threading.RLock()  # a signal's handler may come in between
         self._reaped = False
         try:
             self._process = subprocess.Popen(
-                argv,
+                ["/bin/sh", "-c", GATE + command, *arguments],
                 cwd=cwd,
                 env=env,
-                stdin=stdin or subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=pass_fds,
@@ -54,7 +58,9 @@ class Child:
             )
         except (OSError, ValueError) as error:
             raise TaskFailed(f"The command could not be started: {error}") from None
+        crashpoint("child.before_watch")
         guardian.watch(self._process.pid)
+        self._open_gate()
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -91,6 +97,12 @@ class Child:
         self._end()
         if self._process.stdout:
             self._process.stdout.close()
+
+    def _open_gate(self) -> None:
+        gate = self._process.stdin
+        assert gate is not None
+        with suppress(BrokenPipeError), gate:  # it may be dead already
+            gate.write(b"\n")
 
     def _pump(
         self,

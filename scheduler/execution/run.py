@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -221,17 +221,17 @@ class _Run:
 
     def _spawn(
         self,
-        argv: Sequence[str],
+        command: str,
+        arguments: Sequence[str] = (),
         *,
         env: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> int:
         """`Spawn` of the operators: under the lease, in the workspace, with what every child is told."""
         folder = self._workspace.path()
         session_time = str(self._built_ins["session_time"])
         more = {"SESSION_TIME": session_time, "ATTEMPT_ID": str(self._facts.attempt_id), **env}
-        child = Child(argv, cwd=folder, env=environment(folder, more), stdin=stdin, pass_fds=pass_fds)
+        child = Child(command, arguments, cwd=folder, env=environment(folder, more), pass_fds=pass_fds)
         try:
             with self._lease.over(child):
                 code = child.wait(self._journal.log.write, self._journal.flush)

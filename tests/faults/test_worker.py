@@ -54,6 +54,21 @@ def test_an_attempt_whose_worker_was_killed_runs_again_once(
     nothing_broken()
 
 
+def test_a_command_runs_nothing_before_its_end_with_the_worker_is_sure(
+    worker: Start, beat: Start, queue: Start, ledger: Ledger, at_rest: Start, nothing_broken: Start
+) -> None:
+    dying = worker(HINDCAST_CRASH_AT="child.before_watch")
+    (attempt,) = queue(ledger.task())
+
+    assert dying.process.wait(PATIENCE) == -signal.SIGKILL
+    worker()
+    beat()
+
+    at_rest()
+    assert ledger.lines() == [(attempt.pk, 3, "begin"), (attempt.pk, 3, "end")]
+    nothing_broken()
+
+
 @pytest.mark.parametrize("point", ["attempts.after_claim:2", "attempts.before_finish:2", "journal.after_finish:2"])
 def test_a_worker_that_is_killed_between_two_statements_loses_nothing(
     worker: Start, queue: Start, ledger: Ledger, at_rest: Start, nothing_broken: Start, beat: Start, point: str

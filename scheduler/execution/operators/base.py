@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from scheduler.errors import HindcastError
 
@@ -21,13 +21,15 @@ class TaskFailed(HindcastError):  # noqa: N818 - named as the fact
 class Spawn(Protocol):
     def __call__(
         self,
-        argv: Sequence[str],
+        command: str,
+        arguments: Sequence[str] = (),
         *,
         env: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> int:
-        """Run a child in the workspace to its end, its output going to the log. Returns its exit code.
+        """Run a shell command in the workspace to its end, its output going to the log. Returns its exit code.
+
+        `arguments` are its `$0`, `$1`, …; `pass_fds` the open files that it keeps. Its standard input is empty.
 
         The environment is a small allow list and `env`. Raises TaskFailed when it cannot start or a signal ends it.
         """

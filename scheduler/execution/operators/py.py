@@ -23,13 +23,14 @@ def run(task: Context) -> Stored:
     function = as_text(render_all(task.command, task.variables.__getitem__))
     call = {"function": function, "variables": dict(task.variables)}
     with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as answer:
-        request.write(json.dumps({**call, "answer": answer.fileno()}).encode())
+        request.write(json.dumps(call).encode())
         request.seek(0)
+        files = [request.fileno(), answer.fileno()]
         code = task.spawn(
-            [sys.executable, "-I", str(CALLER)],
+            'exec "$0" "$@"',
+            [sys.executable, "-I", str(CALLER), *map(str, files)],
             env=exported_environment(task.exported()),
-            stdin=request,
-            pass_fds=[answer.fileno()],
+            pass_fds=files,
         )
         return _result(code, _read(answer))
 

@@ -1,4 +1,6 @@
-"""The child of `py>`: reads what to call from standard input, calls it, leaves the answer in an open file.
+"""The child of `py>`: reads what to call from one open file, calls it, leaves the answer in another.
+
+Its arguments are the numbers of the two.
 
 Needs nothing but Python. Imports what it needs before the project's files come into reach, whose names could be the
 same. The folder it starts in is the project's.
@@ -20,9 +22,12 @@ class Refused(Exception):  # noqa: N818 - named as the fact
 
 
 def main() -> None:
-    call = json.load(sys.stdin)
+    request, answer_number = map(int, sys.argv[1:])
+    del sys.argv[1:]  # the function's business is its variables
+    with os.fdopen(request) as file:
+        call = json.load(file)
     sys.path.insert(0, os.getcwd())
-    answer = os.fdopen(call["answer"], "w")
+    answer = os.fdopen(answer_number, "w")
     try:
         said: dict[str, Any] = {"stored": result(call["function"], call["variables"])}
     except Refused as refusal:

@@ -10,7 +10,7 @@ from scheduler.execution.operators.shell_text import referenced
 
 def run(task: Context) -> Stored:
     command, values = referenced(str(task.command), task.variables.__getitem__)
-    code = task.spawn(["/bin/sh", "-c", command], env={**exported_environment(task.exported()), **values})
+    code = task.spawn(command, env={**exported_environment(task.exported()), **values})
     if code:
         raise TaskFailed(f"The command ended with exit code {code}.", exit_code=code)
     return NOTHING

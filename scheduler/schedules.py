@@ -7,8 +7,9 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import Max
 
-from projects.models import Revision, WorkflowDefinition
+from projects.models import Project, Revision, WorkflowDefinition
 from scheduler.backfill import in_utc, locked
+from scheduler.deletion import ProjectNotFound
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import CatchUp, Overlap, Schedule, Skip, SkipReason
 from scheduler.timetable import ScheduleSpec, Slot, parse_schedule, zone
@@ -50,7 +51,8 @@ def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None =
     A new schedule starts at the first slot whose run time is at or after `schedule_from` (`now`, unless given).
     One that was there keeps its id and stays disabled where it was; it goes on after the last session that it ran
     or skipped. Schedules of workflows that have none any more are removed; their sessions stay.
-    Raises TimetableError for a `schedule:` that is not one; nothing is written then.
+    Raises TimetableError for a `schedule:` that is not one, ProjectNotFound when the project was deleted meanwhile;
+    nothing is written then.
     """
     definitions = list(revision.definitions.select_related("workflow"))
     specs = {
@@ -59,10 +61,18 @@ def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None =
         if definition.document.get("schedule")
     }
     with transaction.atomic():
+        _keep_from_deletion(revision.project_id)
         scheduled = [definition for definition in definitions if definition.pk in specs]
         there = Schedule.objects.select_for_update().filter(workflow__project=revision.project_id)
         there.exclude(workflow__in=[definition.workflow_id for definition in scheduled]).delete()
         return [_adopt(definition, specs[definition.pk], now, schedule_from or now) for definition in scheduled]
+
+
+def _keep_from_deletion(project_id: int) -> None:
+    """Until the transaction ends; one adoption of a project's revisions at a time."""
+    project = Project.objects.live().select_for_update(no_key=True).filter(pk=project_id)
+    if not list(project.values_list("pk")):
+        raise ProjectNotFound(project_id)
 
 
 def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, start: datetime) -> Schedule:

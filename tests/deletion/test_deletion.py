@@ -1,17 +1,19 @@
 """Deleting a project while its workflows are scheduled, queued and running."""
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
-from projects.models import Project
+from projects import revisions
+from projects.models import Project, Revision
 from scheduler import deletion, schedules
 from scheduler.backfill import ScheduleNotFound, backfill
 from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, Session
@@ -21,6 +23,12 @@ from scheduler.ticker import tick
 
 def project_of(schedule: Schedule) -> int:
     return schedule.workflow.project_id
+
+
+def publish(project: str, revision: str, now: datetime, *workflows: str) -> Revision:
+    document = {"schedule": {"cron>": "0 * * * *"}, "+a": {"echo>": "x"}}
+    documents = dict.fromkeys(workflows or ("report",), document)
+    return revisions.publish(project_name=project, revision_name=revision, documents=documents, now=now)
 
 
 def test_the_project_is_marked_and_its_schedules_are_gone(schedule: Schedule, now: datetime) -> None:
@@ -103,6 +111,16 @@ def test_nothing_of_it_can_be_started_any_more(schedule: Schedule, now: datetime
     assert not Attempt.objects.exists()
 
 
+def test_a_revision_of_it_is_not_adopted_any_more(db: None, now: datetime) -> None:
+    revision = publish("shop", "r1", now)
+    deletion.delete(revision.project_id, now=now)
+
+    with pytest.raises(deletion.ProjectNotFound):
+        schedules.adopt(revision, now=now)
+
+    assert not Schedule.objects.exists()
+
+
 def test_its_pages_are_not_found(
     schedule: Schedule, make_attempt: Callable[..., Attempt], make_user: Callable[..., User], now: datetime
 ) -> None:
@@ -128,6 +146,23 @@ def test_what_it_ends_is_counted(schedule: Schedule, make_attempt: Callable[...,
 # --- races --------------------------------------------------------------------------------------------------
 
 
+def at_once(pool: ThreadPoolExecutor, *verbs: Callable[[], Any]) -> None:
+    """All of them together; that one finds the project gone is one of the two ways in which a race ends."""
+    barrier = Barrier(len(verbs), timeout=30)
+
+    def run(verb: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            verb()
+        except (WorkflowNotFound, ScheduleNotFound, deletion.ProjectNotFound):
+            pass
+        finally:
+            connection.close()
+
+    for future in [pool.submit(run, verb) for verb in verbs]:
+        future.result()
+
+
 def ask_start(schedule: Schedule, now: datetime) -> Any:
     return start(definition_id=schedule.definition_id, session_time=now, now=now)
 
@@ -147,28 +182,79 @@ def ask_tick(schedule: Schedule, now: datetime) -> Any:
 def test_nothing_that_starts_at_the_same_time_outlives_the_project(
     make_schedule: Callable[..., Schedule], now: datetime, ask: Callable[[Schedule, datetime], Any]
 ) -> None:
-    barrier = Barrier(2, timeout=30)
-
-    def at_once(verb: Callable[[], Any]) -> None:
-        barrier.wait()
-        try:
-            verb()
-        except (WorkflowNotFound, ScheduleNotFound):
-            pass
-        finally:
-            connection.close()
-
     with ThreadPoolExecutor(2) as pool:
         for number in range(20):
             schedule = make_schedule(project=f"p{number}")
 
-            done = [
-                pool.submit(at_once, lambda: ask(schedule, now)),  # noqa: B023
-                pool.submit(at_once, lambda: deletion.delete(project_of(schedule), now=now)),  # noqa: B023
-            ]
-            for future in done:
-                future.result()
+            at_once(
+                pool,
+                lambda: ask(schedule, now),  # noqa: B023
+                lambda: deletion.delete(project_of(schedule), now=now),  # noqa: B023
+            )
 
             assert not Attempt.objects.live().exists()
             assert not Schedule.objects.exists()
     assert Session.objects.count() == Session.objects.filter(attempts__isnull=False).distinct().count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revision_that_is_adopted_at_the_same_time_leaves_no_schedule(now: datetime) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            revision = publish(f"p{number}", "r1", now, *(f"w{index}" for index in range(5)))
+
+            at_once(
+                pool,
+                lambda: schedules.adopt(revision, now=now),  # noqa: B023
+                lambda: deletion.delete(revision.project_id, now=now),  # noqa: B023
+            )
+
+            assert not Schedule.objects.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_waits_for_a_revision_that_is_being_adopted(now: datetime) -> None:
+    revision = publish("shop", "r1", now)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            schedules.adopt(revision, now=now)
+            deleted = pool.submit(closing, lambda: deletion.delete(revision.project_id, now=now))
+            waits_for_us(deleted)
+        deleted.result(30)
+
+    assert not Schedule.objects.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_revisions_adopted_at_the_same_time_follow_each_other(now: datetime) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(10):
+            first, second = (publish(f"p{number}", name, now) for name in ("r1", "r2"))
+
+            at_once(
+                pool,
+                lambda: schedules.adopt(first, now=now),  # noqa: B023
+                lambda: schedules.adopt(second, now=now),  # noqa: B023
+            )
+
+            assert Schedule.objects.filter(workflow__project=first.project_id).count() == 1
+
+
+def closing(verb: Callable[[], Any]) -> Any:
+    try:
+        return verb()
+    finally:
+        connection.close()
+
+
+def waits_for_us(running: Future[Any]) -> None:
+    """Until another connection waits for a lock of this one, or what runs is over."""
+    end = time.monotonic() + 30
+    while not running.done() and time.monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            if cursor.fetchone():
+                return
+        time.sleep(0.01)

@@ -21,6 +21,7 @@ from django.db.models.functions import Greatest, Now
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Lane
+from scheduler.models.attempt import AttemptQuerySet
 
 MAX_DELIVERIES = 3
 # How long an attempt that lost its worker waits, by delivery: what killed one worker at once might kill the next.
@@ -134,23 +135,17 @@ def kill_all(workflow_ids: Sequence[int], *, now: datetime) -> None:
 
     For workflows that start nothing more: whoever waits for a pool of theirs gets his turn, nobody else.
     """
-    doomed = Attempt.objects.filter(workflow__in=workflow_ids, status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
-    queued = Q(status=AttemptStatus.QUEUED)
-    with transaction.atomic():
-        # Those that run first, so that one about to end is waited for while none of its followers is locked.
-        list(doomed.exclude(queued).order_by("pk").select_for_update(no_key=True).values_list("pk"))
-        pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
-        # In one statement: a row that moves meanwhile is decided by what it has become.
-        doomed.update(
-            status=Case(When(queued, then=Value("killed")), default=Value("canceling")),
-            finished_at=Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
-            reason=Case(
-                When(queued, then=Value({"message": "Its project was deleted."}, JSONField())),
-                default=F("reason"),
-            ),
-            cancel_requested_at=now,
-        )
-        turns.release_each(pool_ids=pools, now=now)
+    doomed = Attempt.objects.filter(workflow__in=workflow_ids)
+    _kill_every(doomed, reason="Its project was deleted.", now=now)
+
+
+def kill_backfill(backfill_id: int, *, now: datetime) -> int:
+    """Kill every attempt of the backfill that is not done: queued > killed at once, running > canceling.
+
+    Returns how many; those that are canceling already are not among them. What is done stays done, and none of its
+    attempts starts any more. Whoever waits for its pool gets his turn.
+    """
+    return _kill_every(Attempt.objects.filter(backfill=backfill_id), reason="Its backfill was killed.", now=now)
 
 
 def reap(*, now: datetime, limit: int = 100) -> int:
@@ -175,6 +170,24 @@ def supersede(session_ids: Iterable[int]) -> None:
 
 
 # --- the pieces of the arrows ---------------------------------------------------------------------------
+
+
+def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
+    doomed = rows.filter(status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
+    queued = Q(status=AttemptStatus.QUEUED)
+    with transaction.atomic():
+        # Those that run first, so that one about to end is waited for while none of its followers is locked.
+        list(doomed.exclude(queued).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
+        # In one statement: a row that moves meanwhile is decided by what it has become.
+        killed = doomed.update(
+            status=Case(When(queued, then=Value("killed")), default=Value("canceling")),
+            finished_at=Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
+            reason=Case(When(queued, then=Value({"message": reason}, JSONField())), default=F("reason")),
+            cancel_requested_at=now,
+        )
+        turns.release_each(pool_ids=pools, now=now)
+        return killed
 
 
 def _finish(

@@ -37,6 +37,7 @@ LAYERS = {
     "scheduler.leadership": VERBS,
     "scheduler.policy": VERBS,
     "scheduler.presence": VERBS,
+    "scheduler.retrying": VERBS,
     "scheduler.ticker": VERBS,
     "scheduler.turns": VERBS,
     "projects.admin": DOORS,

@@ -114,20 +114,12 @@ def give_back(held: Claim, *, now: datetime) -> bool:
 
 def kill(attempt_id: int, *, now: datetime) -> bool:
     """queued > killed at once, running > canceling. False: it was done, or already canceling."""
-    reason = {"message": "Killed on request."}
+    doomed = Attempt.objects.filter(pk=attempt_id, status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
     with transaction.atomic():
-        ended = Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.QUEUED).update(
-            status=AttemptStatus.KILLED, cancel_requested_at=now, finished_at=now, reason=reason
-        )
-        if ended:
+        moved = doomed.update(**_killed("Killed on request.", now))
+        if moved and Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.KILLED).exists():
             _pass_turn(attempt_id, now)
-            return True
-        return (
-            Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.RUNNING).update(
-                status=AttemptStatus.CANCELING, cancel_requested_at=now
-            )
-            == 1
-        )
+        return bool(moved)
 
 
 def kill_all(workflow_ids: Sequence[int], *, now: datetime) -> None:
@@ -179,13 +171,7 @@ def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
         # Those that run first, so that one about to end is waited for while none of its followers is locked.
         list(doomed.exclude(queued).order_by("pk").select_for_update(no_key=True).values_list("pk"))
         pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
-        # In one statement: a row that moves meanwhile is decided by what it has become.
-        killed = doomed.update(
-            status=Case(When(queued, then=Value("killed")), default=Value("canceling")),
-            finished_at=Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
-            reason=Case(When(queued, then=Value({"message": reason}, JSONField())), default=F("reason")),
-            cancel_requested_at=now,
-        )
+        killed = doomed.update(**_killed(reason, now))
         turns.release_each(pool_ids=pools, now=now)
         return killed
 
@@ -222,6 +208,17 @@ def _finish(
             released[Lane(lane)] -= 1  # this worker goes on by itself, without a doorbell
             _ring(released)
         return bool(ended)
+
+
+def _killed(message: str, now: datetime) -> dict[str, Any]:
+    """queued > killed, running > canceling, in one statement: what moves meanwhile is decided by what it became."""
+    queued = Q(status=AttemptStatus.QUEUED)
+    return {
+        "status": Case(When(queued, then=Value("killed")), default=Value("canceling")),
+        "finished_at": Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
+        "reason": Case(When(queued, then=Value({"message": message}, JSONField())), default=F("reason")),
+        "cancel_requested_at": now,
+    }
 
 
 def _pass_turn(attempt_id: int, now: datetime) -> None:

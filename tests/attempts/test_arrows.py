@@ -303,7 +303,7 @@ def in_threads(count, action):
 
     def body(number):
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             results.append(action(number))
         finally:
             connection.close()

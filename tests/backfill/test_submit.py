@@ -152,7 +152,7 @@ def in_threads(count, action):
 
     def body():
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             results.append(action())
         except Exception as error:
             results.append(error)

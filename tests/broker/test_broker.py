@@ -170,7 +170,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe:
                 pipe.close()
-        process.wait(timeout=5)
+        process.wait(timeout=20)
 
 
 def payloads(connection: Connection, name: str = "numbers") -> list[Any]:
@@ -337,7 +337,7 @@ def test_children_forked_while_a_thread_uses_the_broker_can_use_it_too(
 ) -> None:
     forker = start("-W", "ignore::DeprecationWarning", "-c", FORKER, url)
 
-    assert forker.wait(timeout=15) == 0
+    assert forker.wait(timeout=30) == 0
     assert sorted(payloads(connection)) == list(range(600))
 
 
@@ -350,10 +350,10 @@ def test_many_producers_and_consumers_at_once_lose_and_double_nothing(
         start("-c", PRODUCER, url, str(first), str(last), stderr=subprocess.PIPE)
         for first, last in ((0, 167), (167, 334), (334, 500))
     ]
-    assert [producer.communicate(timeout=15)[1] for producer in producers] == ["", "", ""]
+    assert [producer.communicate(timeout=40)[1] for producer in producers] == ["", "", ""]
     put(connection, *["end"] * 8)
 
-    outputs = [consumer.communicate(timeout=20) for consumer in consumers]
+    outputs = [consumer.communicate(timeout=40) for consumer in consumers]
 
     assert [errors for _, errors in outputs] == ["", ""]
     assert sorted(int(line) for output, _ in outputs for line in output.split()) == list(range(500))
@@ -406,7 +406,7 @@ def test_a_worker_runs_tasks_and_ends_on_sigterm(worker: Worker, pool: str) -> N
     assert eventually(lambda: len(worker.ran()) >= 401)
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=20) == 0
     assert sorted(map(int, worker.ran())) == list(range(401))
     assert done_in_time
 
@@ -419,7 +419,7 @@ def test_after_a_worker_was_killed_another_one_goes_on(worker: Worker, pool: str
     assert eventually(lambda: worker.ran() == ["hanging"])
 
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait(timeout=5)
+    killed.wait(timeout=20)
     for number in range(20):
         worker.send("record", number)
     worker.run(pool)

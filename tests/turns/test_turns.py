@@ -209,7 +209,7 @@ def in_threads(*actions):
 
     def body(action):
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             action()
         except Exception as error:
             errors.append(error)

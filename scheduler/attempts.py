@@ -39,8 +39,8 @@ class Claim:
 def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
     """queued > running: take the attempt that has waited longest in `lanes`; None when none waits.
 
-    One that lost its worker waits until its `released_at` by the database's clock. Takes a lease, raises the lease
-    token and counts the delivery. `now` becomes `started_at`.
+    One that lost its worker, or was parked, waits until its `released_at` by the database's clock. Takes a lease,
+    raises the lease token and counts the delivery. `now` becomes `started_at`.
     """
     row = _returning(
         f"""
@@ -50,7 +50,7 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
          WHERE status = 'queued' AND id = (
                SELECT id FROM scheduler_attempt
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
-                  AND (deliveries = 0 OR released_at <= {_clock()})
+                  AND (started_at IS NULL OR released_at <= {_clock()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
         RETURNING id, lease_token
         """,  # noqa: S608 - built from this module's own pieces
@@ -110,6 +110,22 @@ def give_back(held: Claim, *, now: datetime) -> bool:
             dispatch.ring(Lane(lane), attempts=1)
             return True
         return fail(held, reason={"message": "Killed on request."}, now=now)
+
+
+def park(held: Claim, *, seconds: float) -> bool:
+    """running > queued: the attempt waits, and any worker goes on with it in so many seconds.
+
+    The delivery is not counted. False: the lease was lost, or the attempt is to be killed.
+    """
+    return bool(
+        Attempt.objects.filter(pk=held.attempt_id, lease_token=held.token, status=AttemptStatus.RUNNING).update(
+            status=AttemptStatus.QUEUED,
+            released_at=Now() + timedelta(seconds=seconds),
+            lease_expires_at=None,
+            lease_token=F("lease_token") + 1,
+            deliveries=Greatest(F("deliveries") - 1, 0),
+        )
+    )
 
 
 def kill(attempt_id: int, *, now: datetime) -> bool:

@@ -269,6 +269,8 @@ HINDCAST_RENEW_SECONDS = env_number("HINDCAST_RENEW_SECONDS", 10.0)
 HINDCAST_RESEND_SECONDS = env_number("HINDCAST_RESEND_SECONDS", 10.0)
 # How many doorbells one verb rings at most; each wakes one worker slot, which goes on while work is left.
 HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
+# How many tasks of one attempt run at the same time, in the slot of the worker that runs it.
+HINDCAST_PARALLEL_TASKS = env_number("HINDCAST_PARALLEL_TASKS", 4)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))

@@ -25,6 +25,7 @@ from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
 from scheduler.execution.log import TaskLog
 from scheduler.execution.operators import OPERATORS
 from scheduler.execution.operators.base import Context, Outcome, TaskFailed, TryLater
+from scheduler.execution.others import OtherWorkflows
 from scheduler.execution.plan import PlanRefused, Spec, plan
 from scheduler.execution.task import ERROR, FAILED, Task
 from scheduler.execution.template import TemplateError
@@ -259,6 +260,7 @@ class _Run:
             write=log.write,
             workspace=self._workspace.path,
             spawn=partial(self._spawn, log, every_second),
+            others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._clock),
         )
 
     def _spawn(

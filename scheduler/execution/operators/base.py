@@ -57,6 +57,18 @@ class Spawn(Protocol):
         """
 
 
+class Others(Protocol):
+    """Other workflows of the same revision. Each raises TaskFailed for a name that none has."""
+
+    def document(self, name: str) -> Mapping[str, Any]: ...
+
+    def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
+        """The attempt of that session to wait for; started now, when there is none, or `rerun_on` asks for it."""
+
+    def status(self, attempt_id: int) -> str | None:
+        """How an attempt ended; None while it has not."""
+
+
 @dataclass(frozen=True)
 class Context:
     """One task at the moment `now`. `command` is what stands beside the operator, its `${…}` not yet replaced.
@@ -74,6 +86,7 @@ class Context:
     write: Callable[[bytes], None]
     workspace: Callable[[], Path]
     spawn: Spawn
+    others: Others
 
 
 @dataclass(frozen=True)

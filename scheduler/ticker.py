@@ -13,19 +13,20 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import OperationalError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Schedule, Session, Skip
 from scheduler.models.schedule import ScheduleQuerySet
-from scheduler.policy import ON_TIME, Live, Start, Turn, decide
+from scheduler.policy import ON_TIME, Live, Start, There, Turn, decide
 
 BATCH = 500
 BEHIND_BATCH = 100
 SECONDS = 1.0
 MOST_SKIPS = 1_000
 MOST_SKIPS_OF_A_PASS = 10_000
+MOST_THERE = 1_000
 RETRY_MINUTES = (1, 2, 5, 15, 30, 60)
 
 CURSOR = ("next_session_time", "next_run_time", "last_session_time", "version", "updated_at")
@@ -135,12 +136,13 @@ def _run(due: Sequence[Schedule], now: datetime) -> Ticked:
 
 def _decided(due: Sequence[Schedule], now: datetime) -> list[Turn]:
     """A turn for each schedule but those that cannot be worked out: they stand back."""
-    live = _live(due)
+    live, there = _live(due), _there(due, now)
     decided, skips = [], 0
     for schedule in due:
+        workflow = schedule.workflow_id
         most = max(min(MOST_SKIPS, MOST_SKIPS_OF_A_PASS - skips), 1)
         try:
-            turn = decide(schedule, live[schedule.workflow_id], now=now, most_skips=most)
+            turn = decide(schedule, live[workflow], there.get(workflow, There()), now=now, most_skips=most)
         except Exception as error:
             log.exception("schedule_failed", schedule=schedule.pk)
             for name, value in _trouble(error, schedule.failures, now).items():
@@ -162,6 +164,22 @@ def _live(due: Sequence[Schedule]) -> dict[int, Live]:
         counts = rows.annotate(unnamed=Count("pk", filter=Q(name="")), waiting=Count("pk", filter=waiting))
         live |= {pk: Live(any=True, unnamed=bool(own), waiting=bool(waits)) for pk, own, waits in counts}
     return live
+
+
+def _there(due: Sequence[Schedule], now: datetime) -> dict[int, There]:
+    """Sessions that somebody else made for slots that are due now, by workflow. Few have any."""
+    ahead = Session.objects.filter(
+        workflow=OuterRef("workflow"), session_time__gte=OuterRef("next_session_time"), session_time__lte=now
+    )
+    pks = [schedule.pk for schedule in due]
+    having = Schedule.objects.filter(Exists(ahead), pk__in=pks).values_list("workflow", "next_session_time")
+    return {workflow: _there_of(workflow, cursor, now) for workflow, cursor in having if cursor}
+
+
+def _there_of(workflow_id: int, cursor: datetime, now: datetime) -> There:
+    rows = Session.objects.filter(workflow=workflow_id, session_time__gte=cursor, session_time__lte=now)
+    times = list(rows.order_by("session_time").values_list("session_time", flat=True)[:MOST_THERE])
+    return There(frozenset(times), until=times[-1] if len(times) == MOST_THERE else None)
 
 
 def _trouble(error: Exception, failures: int, now: datetime) -> dict[str, object]:
@@ -188,7 +206,7 @@ def _kill_the_running(schedules: Sequence[Schedule], now: datetime) -> None:
 
 
 def _start(decided: Iterable[Turn], now: datetime) -> int:
-    """Insert sessions and attempts. A session that is there already counts as executed and is passed over."""
+    """Insert sessions and attempts. A session that is there after all is passed over."""
     wanted = [
         (
             turn.schedule,
@@ -204,7 +222,6 @@ def _start(decided: Iterable[Turn], now: datetime) -> int:
     for schedule, start, session in wanted:
         if session.uuid in inserted:
             made.append(_first_attempt(schedule, start, inserted[session.uuid], now))
-        schedule.last_session_time = session.session_time
     Attempt.objects.bulk_create(made)
     crashpoint("ticker.after_attempt")
     _give_turns(made, now)
@@ -234,7 +251,7 @@ def _first_attempt(schedule: Schedule, start: Start, session: Session, now: date
         pool_id=schedule.pool_id,
         created_at=now,
         released_at=None if start.waits or schedule.pool_id else now,
-        last_executed_session_time=schedule.last_session_time,
+        last_executed_session_time=start.last_executed,
     )
 
 
@@ -265,6 +282,7 @@ def _record_skips(decided: Iterable[Turn], now: datetime) -> int:
 def _move_cursors(decided: Iterable[Turn], due: Sequence[Schedule], now: datetime) -> None:
     for turn in decided:
         turn.schedule.next_session_time, turn.schedule.next_run_time = turn.following or (None, None)
+        turn.schedule.last_session_time = turn.last_executed
     for schedule in due:
         schedule.version += 1
         schedule.updated_at = now

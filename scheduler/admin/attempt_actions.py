@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from projects.admin.confirm import confirm, is_confirmed
+from projects.admin.confirm import YES, confirm, is_confirmed
 from scheduler import attempts
 from scheduler.errors import HindcastError
 from scheduler.models import Attempt, AttemptStatus
@@ -73,7 +73,7 @@ def _selected(admin: Any, request: HttpRequest, rows: QuerySet[Attempt], what: s
 
 def _ask(admin: Any, request: HttpRequest, rows: list[Attempt], action: str, button: str, text: str) -> HttpResponse:
     lines = [f"{row.pk}: {row.session.workflow.name}, {row.session}, {row.status}" for row in rows]
-    return confirm(admin, request, rows, action=action, button=button, text=text, lines=lines)
+    return confirm(admin, request, rows, action=action, buttons=[(YES, button)], text=text, lines=lines)
 
 
 def counted(number: int) -> str:

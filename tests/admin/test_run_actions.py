@@ -37,7 +37,7 @@ def test_killing_asks_with_the_count_and_then_kills(
     before = Attempt.objects.filter(status="killed").count()
     said = act(client, ATTEMPTS, "kill", *rows, confirmed="yes")
 
-    assert 'value="Kill 2 attempts"' in asked
+    assert 'value="yes">Kill 2 attempts</button>' in asked
     assert before == 0
     assert "2 of 2 attempts killed." in said
     assert [Attempt.objects.get(pk=pk).status for pk in rows] == ["killed", "canceling", "success"]
@@ -53,7 +53,7 @@ def test_failed_attempts_are_resumed(
     said = act(client, ATTEMPTS, "retry_failed", failed.pk, done.pk, confirmed="yes")
 
     retry = Attempt.objects.get(resumed_from=failed)
-    assert 'value="Retry 1 attempt"' in asked
+    assert 'value="yes">Retry 1 attempt</button>' in asked
     assert "1 of 1 attempt retried." in said
     assert (retry.session_id, retry.status, retry.name[:6]) == (failed.session_id, "queued", "retry-")
 
@@ -81,7 +81,7 @@ def test_deleting_a_project_asks_with_what_it_ends(
     before = Project.objects.live().count()
     said = act(client, PROJECTS, "delete_projects", project.pk, confirmed="yes")
 
-    assert "sales: 1 schedules, 1 queued attempts, 0 running" in asked
+    assert "sales: 1 schedule, 1 queued attempt, 0 running attempts" in asked
     assert before == 1
     assert "1 project deleted." in said
     assert (Project.objects.live().count(), Attempt.objects.get().status) == (0, "killed")

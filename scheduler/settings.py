@@ -257,8 +257,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_HEARTBEAT = 10  # AMQP; as `health_check_interval` for Redis: a worker hears of a dead line in 30 s
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 5}
+    {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 5, "health_check_interval": 10}
     if BROKER_URL.startswith("redis")
     else {"confirm_publish": True}
     if BROKER_URL.startswith("amqp")

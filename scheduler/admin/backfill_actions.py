@@ -30,7 +30,7 @@ def kill(admin: Any, request: HttpRequest, rows: QuerySet[Backfill], *, now: dat
         admin.message_user(request, "Nothing of the selected backfills waits or runs.", messages.WARNING)
         return None
     count = sum(killable(counts[row]) for row in going)
-    what = f"backfill {going[0].name}" if len(going) == 1 else f"{len(going)} backfills"
+    what = f"the backfill “{going[0].name}”" if len(going) == 1 else f"{len(going)} backfills"
     return confirm(
         admin,
         request,
@@ -39,7 +39,7 @@ def kill(admin: Any, request: HttpRequest, rows: QuerySet[Backfill], *, now: dat
         title=f"Kill {what}",
         buttons=[(YES, kill_button(count))],
         text=f"{attempts_text(count)} will be killed. What is done stays done.",
-        lines=[f"{row.name} of {row.workflow.name}: {kill_text(counts[row])}" for row in going],
+        lines=[f"“{row.name}” of {row.workflow.name}: {kill_text(counts[row])}" for row in going],
     )
 
 

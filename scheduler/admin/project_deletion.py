@@ -32,8 +32,16 @@ class DeletableProjectAdmin(ProjectAdmin):
                 "logs stay in the database, and are hidden. A deleted project does not come back."
             )
             lines = [line_of(project) for project in selected]
-            buttons = [(YES, f"Delete {counted(len(selected))}")]
-            return confirm(self, request, selected, action="delete_projects", buttons=buttons, text=text, lines=lines)
+            return confirm(
+                self,
+                request,
+                selected,
+                action="delete_projects",
+                title=f"Delete the project “{selected[0].name}”" if len(selected) == 1 else "",
+                buttons=[(YES, f"Delete {counted(len(selected))}")],
+                text=text,
+                lines=lines,
+            )
         gone = [project for project in selected if self._deleted(request, project)]
         self.message_user(request, f"{counted(len(gone))} deleted.", messages.SUCCESS)
         return None

@@ -33,8 +33,9 @@ def ask(
     refusal: str = "",
     plan: PlanTable | None = None,
     values: Mapping[str, str] | None = None,
+    is_answer: bool = False,
 ) -> HttpResponse:
-    """`plan` stands under the form, and `values` are sent along with it."""
+    """`plan` stands under the form, and `values` are sent along with it. A `text` that `is_answer` gets the focus."""
     facts = {
         "page": page,
         "text": text,
@@ -45,5 +46,6 @@ def ask(
         "refusal": refusal,
         "plan": plan,
         "values": values or {},
+        "is_answer": is_answer,
     }
     return render(request, "hindcast/ask.html", facts)

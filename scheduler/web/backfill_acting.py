@@ -41,7 +41,7 @@ def backfill_kill(request: HttpRequest, backfill_id: int) -> HttpResponse:
         if not killable(counts):
             messages.info(request, nothing_to_kill(counts))
             return redirect("backfill", backfill.pk)
-        page = _page(backfill, f"Kill backfill {backfill.name}")
+        page = _page(backfill, f"Kill the backfill “{backfill.name}”")
         buttons = [Button(kill_button(killable(counts)))]
         return ask(request, page, text=kill_text(counts), buttons=buttons, back=page.crumbs[-1].href)
     killed = verbs.kill_backfill(backfill.pk, now=timezone.now())
@@ -148,7 +148,7 @@ def retry_name(backfill: Backfill, now: datetime) -> str:
 def _ask_to_retry(
     request: HttpRequest, backfill: Backfill, form: RetryForm, plan: Plan | None = None, refusal: str = ""
 ) -> HttpResponse:
-    page, table = _page(backfill, f"Retry what failed of {backfill.name}"), plan_table(plan) if plan else None
+    page, table = _page(backfill, f"Retry what failed of “{backfill.name}”"), plan_table(plan) if plan else None
     runs = table is not None and not table.conflicts
     return ask(
         request,

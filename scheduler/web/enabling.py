@@ -58,8 +58,8 @@ def rules_text(schedules: Iterable[Schedule]) -> str:
     if not bound:
         return ""
     if len(bound) > 1:
-        return "Of those that are to run, the rules of each schedule decide."
-    return f"Of those that are to run, its rules decide. {' '.join(policy_sentences(bound[0]))}"
+        return "What of them runs is for the rules of each schedule to say."
+    return f"What of them runs is for its rules to say. {' '.join(policy_sentences(bound[0]))}"
 
 
 def has_rules(schedule: Schedule) -> bool:

@@ -96,7 +96,7 @@ def _ask_to_skip(request: HttpRequest, form: SkipForm, preview: Skipped | None =
         buttons = [Button(f"Skip {sessions_text(len(preview.slots))}", SKIP), Button("Preview")]
     else:
         form.focus_first_error()
-    return _ask(request, form.schedule, "Skip sessions of", text, buttons, form=form)
+    return _ask(request, form.schedule, "Skip sessions of", text, buttons, form=form, is_answer=preview is not None)
 
 
 def _ask(
@@ -107,11 +107,12 @@ def _ask(
     buttons: list[Button],
     *,
     form: SkipForm | None = None,
+    is_answer: bool = False,
 ) -> HttpResponse:
     page = _page(schedule, f"{verb} {schedule.workflow.name}")
     refusal = " ".join(str(error) for error in form.non_field_errors()) if form else ""
     back = reverse("schedule", args=[schedule.pk])
-    return ask(request, page, text=text, buttons=buttons, back=back, form=form, refusal=refusal)
+    return ask(request, page, text=text, buttons=buttons, back=back, form=form, refusal=refusal, is_answer=is_answer)
 
 
 def _page(schedule: Schedule, title: str) -> Page:

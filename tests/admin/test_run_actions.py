@@ -147,7 +147,9 @@ def test_killing_backfills_asks_with_the_count_and_then_kills(
     said = act(client, BACKFILLS, "kill", *rows, confirmed="yes")
 
     assert "<h1>Kill 2 backfills</h1>" in asked
-    assert "first of hourly_report: 2 attempts wait, and are killed at once. 1 attempt is done, and stays so." in asked
+    assert (
+        "“first” of hourly_report: 2 attempts wait, and are killed at once. 1 attempt is done, and stays so." in asked
+    )
     assert ">Kill 5 attempts</button>" in asked
     assert before == 0
     assert "5 attempts are being killed. No other starts." in said

@@ -65,7 +65,7 @@ def test_killing_asks_with_what_becomes_of_each(mender: Client, make_run: Callab
 
     html = read(mender, row, "/kill")
 
-    assert "<bdi>Kill backfill again</bdi>" in html
+    assert "<bdi>Kill the backfill “again”</bdi>" in html
     assert "2 attempts wait, and are killed at once." in html
     assert "1 attempt runs, and is told to stop, and killed if it does not." in html
     assert "1 attempt is done, and stays so." in html

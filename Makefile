@@ -44,7 +44,7 @@ check: lint types
 
 # Needs PostgreSQL (BENCH_DATABASE_URL, else the one on this machine); prints every figure of the README.
 bench: $(VENV)/.installed-dev
-	@for program in startup $(filter-out startup scratch,$(basename $(notdir $(wildcard bench/*.py)))); do \
+	@for program in startup $(filter-out startup scratch soak%,$(basename $(notdir $(wildcard bench/*.py)))); do \
 	    echo "== bench/$$program.py"; $(BIN)/python bench/$$program.py || exit 1; done
 
 clean:

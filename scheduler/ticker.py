@@ -7,9 +7,11 @@ behind take turns, at most 20 starts each, until the time of the tick is over.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import OperationalError, transaction
@@ -17,7 +19,8 @@ from django.db.models import Count, Exists, OuterRef, Q
 
 from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Schedule, Session, Skip
+from scheduler.models import Attempt, AttemptStatus, Overlap, Schedule, Session, Skip
+from scheduler.models.bulk import insert_many, insert_missing, update_many
 from scheduler.models.schedule import ScheduleQuerySet
 from scheduler.policy import ON_TIME, Live, Start, There, Turn, decide
 
@@ -207,62 +210,69 @@ def _kill_the_running(schedules: Sequence[Schedule], now: datetime) -> None:
 
 def _start(decided: Iterable[Turn], now: datetime) -> int:
     """Insert sessions and attempts. A session that is there after all is passed over."""
-    wanted = [
-        (
-            turn.schedule,
-            start,
-            Session(workflow_id=turn.schedule.workflow_id, session_time=start.slot.session_time, created_at=now),
-        )
-        for turn in decided
-        for start in turn.starts
-    ]
-    inserted = _inserted([session for _, _, session in wanted])
+    wanted = [_Wanted(turn.schedule, start, uuid4()) for turn in decided for start in turn.starts]
+    if not wanted:
+        return 0
+    sessions = _add_sessions(wanted, now)
     crashpoint("ticker.after_session")
-    made = []
-    for schedule, start, session in wanted:
-        if session.uuid in inserted:
-            made.append(_first_attempt(schedule, start, inserted[session.uuid], now))
-    Attempt.objects.bulk_create(made)
+    made = [one for one in wanted if one.uuid in sessions]
+    _add_attempts(made, sessions, now)
     crashpoint("ticker.after_attempt")
     _give_turns(made, now)
     return len(made)
 
 
-def _inserted(sessions: Sequence[Session]) -> dict[object, Session]:
-    """Those of `sessions` that were not there before, by uuid, with their primary keys."""
-    if not sessions:
-        return {}
-    Session.objects.bulk_create(sessions, ignore_conflicts=True)
-    mine = {session.uuid for session in sessions}
-    there = Session.objects.filter(
-        workflow__in={session.workflow_id for session in sessions},
-        session_time__in={session.session_time for session in sessions},
+class _Wanted(NamedTuple):
+    """A session to be made, with its first attempt. Not model instances: those cost as much as all the rest."""
+
+    schedule: Schedule
+    start: Start
+    uuid: UUID
+
+    @property
+    def waits(self) -> bool:
+        return self.start.waits or self.schedule.pool_id is not None
+
+
+def _add_sessions(wanted: Sequence[_Wanted], now: datetime) -> dict[UUID, int]:
+    """The ids of those that were not there before, by uuid."""
+    return insert_missing(
+        Session,
+        same={"created_at": now},
+        columns={
+            "workflow_id": [one.schedule.workflow_id for one in wanted],
+            "session_time": [one.start.slot.session_time for one in wanted],
+            "uuid": [one.uuid for one in wanted],
+        },
+        returning="uuid",
     )
-    return {session.uuid: session for session in there if session.uuid in mine}
 
 
-def _first_attempt(schedule: Schedule, start: Start, session: Session, now: datetime) -> Attempt:
-    return Attempt(
-        session=session,
-        workflow_id=schedule.workflow_id,
-        definition_id=schedule.definition_id,
-        index=1,
-        lane=start.lane,
-        pool_id=schedule.pool_id,
-        created_at=now,
-        released_at=None if start.waits or schedule.pool_id else now,
-        last_executed_session_time=start.last_executed,
+def _add_attempts(made: Sequence[_Wanted], sessions: Mapping[UUID, int], now: datetime) -> None:
+    insert_many(
+        Attempt,
+        same={"index": 1, "created_at": now},
+        columns={
+            "session_id": [sessions[one.uuid] for one in made],
+            "workflow_id": [one.schedule.workflow_id for one in made],
+            "definition_id": [one.schedule.definition_id for one in made],
+            "pool_id": [one.schedule.pool_id for one in made],
+            "lane": [one.start.lane for one in made],
+            "released_at": [None if one.waits else now for one in made],
+            "last_executed_session_time": [one.start.last_executed for one in made],
+        },
+        returning="session_id",
     )
 
 
-def _give_turns(made: Sequence[Attempt], now: datetime) -> None:
+def _give_turns(made: Sequence[_Wanted], now: datetime) -> None:
     """Ring for those released; of those that wait, release whoever can go."""
-    for lane, count in Counter(attempt.lane for attempt in made if attempt.released_at).items():
-        dispatch.ring(Lane(lane), attempts=count)
-    waiting = [attempt for attempt in made if attempt.released_at is None]
+    for lane, count in Counter(one.start.lane for one in made if not one.waits).items():
+        dispatch.ring(lane, attempts=count)
+    waiting = [one.schedule for one in made if one.waits]
     turns.release_each(
-        workflow_ids={attempt.workflow_id for attempt in waiting},
-        pool_ids={attempt.pool_id for attempt in waiting if attempt.pool_id},
+        workflow_ids={schedule.workflow_id for schedule in waiting},
+        pool_ids={schedule.pool_id for schedule in waiting if schedule.pool_id},
         now=now,
     )
 
@@ -286,4 +296,5 @@ def _move_cursors(decided: Iterable[Turn], due: Sequence[Schedule], now: datetim
     for schedule in due:
         schedule.version += 1
         schedule.updated_at = now
-    Schedule.objects.bulk_update(due, [*CURSOR, *TROUBLE])
+    columns = {name: [getattr(schedule, name) for schedule in due] for name in (*CURSOR, *TROUBLE)}
+    update_many(Schedule, keys=[schedule.pk for schedule in due], columns=columns)

@@ -73,15 +73,16 @@ def test_with_time_left_a_tick_catches_up_to_the_end(make_behind):
 @pytest.fixture
 def refuse(monkeypatch):
     """refuse("bad", error): the database refuses attempts of that workflow."""
-    insert = type(Attempt.objects).bulk_create
+    insert = ticker.insert_many
 
     def refused(workflow, error):
-        def bulk_create(self, rows, **options):
-            if any(row.session.workflow.name == workflow for row in rows if isinstance(row, Attempt)):
+        def insert_many(model, *, columns, **options):
+            pks = Schedule.objects.filter(workflow__name=workflow).values_list("workflow", flat=True)
+            if model is Attempt and set(pks) & set(columns["workflow_id"]):
                 raise error
-            return insert(self, rows, **options)
+            return insert(model, columns=columns, **options)
 
-        monkeypatch.setattr(type(Attempt.objects), "bulk_create", bulk_create)
+        monkeypatch.setattr(ticker, "insert_many", insert_many)
 
     return refused
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_worker_that_is_killed_between_two_statements_loses_nothing(
 
     at_rest()
     assert {Attempt.objects.get(pk=attempt.pk).status for attempt in queued} == {"success"}
-    nothing_broken(workspaces_left=2)
+    nothing_broken()
 
 
 def test_the_late_result_of_a_worker_that_slept_past_its_lease_is_refused(
@@ -268,4 +269,36 @@ def test_workers_and_beats_replaced_under_load_cost_no_attempt_a_delivery(
     for attempt in queued:
         attempt.refresh_from_db()
         assert (attempt.status, attempt.deliveries) == ("success", 1)
+    nothing_broken()
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_what_a_killed_worker_left_is_removed_and_what_another_works_in_is_not(
+    worker: Start,
+    beat: Start,
+    queue: Start,
+    ledger: Ledger,
+    begun: Start,
+    wait_until: Start,
+    at_rest: Start,
+    nothing_broken: Start,
+    tmp_path: Path,
+    pool: str,
+) -> None:
+    work = tmp_path / "work"
+    worker(pool)
+    (long,) = queue(ledger.task(f"touch here; until [ -e {tmp_path}/go ]; do sleep 0.1; done; rm here"))
+    begun(long)
+    dying = worker(HINDCAST_CRASH_AT="journal.after_finish")
+    beat()
+    short = queue(ledger.task("sleep 0.2"), 20)
+
+    assert dying.process.wait(PATIENCE) == -signal.SIGKILL
+
+    wait_until(lambda: not Attempt.objects.live().exclude(pk=long.pk).exists(), PATIENCE)
+    wait_until(lambda: [folder.name for folder in work.iterdir()] == [f"{long.pk}.1"], PATIENCE)
+    (tmp_path / "go").touch()
+    at_rest()
+    assert {Attempt.objects.get(pk=attempt.pk).status for attempt in (long, *short)} == {"success"}
+    assert Attempt.objects.get(pk=long.pk).deliveries == 1
     nothing_broken()

@@ -23,9 +23,13 @@ States = Callable[[Attempt], dict[str, str]]
 
 
 def gone(marker: str) -> bool:
-    """No process has the marker in its command line."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return marker not in listed
+    """No process has the marker in its command line. One that was just killed has a moment to go."""
+    for _ in range(100):
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        if marker not in listed:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_tasks_run_in_order_and_groups_end_with_their_last_task(

@@ -211,6 +211,8 @@ def _eta(attempts: QuerySet[Attempt], counts: Mapping[str, int], now: datetime) 
     """Rate and time left in words, from what is done so far; how long it took, once all is done."""
     done = sum(counts.get(status, 0) for status in DONE)
     left = sum(counts.values()) - done
+    if left and not killable(counts):
+        return "the rest is being killed"
     times = attempts.filter(status__in=DONE).aggregate(began=Min("started_at"), ended=Max("finished_at"))
     began, ended = times["began"], times["ended"]
     if began is None or ended is None:

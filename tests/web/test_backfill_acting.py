@@ -79,6 +79,7 @@ def test_it_is_killed_once_it_was_confirmed(mender: Client, make_run: Callable[.
     html = send(mender, row, "kill").content.decode()
 
     assert "3 attempts are being killed. No other starts." in html
+    assert "3 of 4 done, the rest is being killed" in html
     assert ">Kill" not in html
     assert states(row) == ["success", "canceling", "killed", "killed"]
 

@@ -15,14 +15,13 @@ from scheduler.backfill import ScheduleNotFound
 from scheduler.models import Schedule
 from scheduler.schedules import Skipped
 from scheduler.web.plan_table import sessions_text
-from scheduler.web.skipping import SkipForm, mark, preview_text, skip
+from scheduler.web.skipping import EXPLAINED, SkipForm, mark, next_text, preview_text, skip
 
 if TYPE_CHECKING:
     from scheduler.admin.schedule import ScheduleAdmin
 
 MOST = 50  # schedules in one go: they are locked together in one transaction
 PREVIEW, SKIP = "preview", "skip"
-EXPLAINED = "The sessions before that time do not run. They are recorded as skipped, and can still be backfilled."
 
 
 @dataclass
@@ -131,8 +130,8 @@ def ask(
 
 
 def line_of(choice: Choice) -> str:
-    label = label_of(choice.schedule)
-    return f"{label}: {preview_text(choice.skipped)}" if choice.skipped else label
+    what = preview_text(choice.skipped) if choice.skipped else next_text(choice.schedule)
+    return f"{label_of(choice.schedule)}: {what}"
 
 
 def total(choices: list[Choice]) -> int:

@@ -16,6 +16,7 @@ from scheduler.web.forms import EXAMPLE, LocalTimeField
 from scheduler.web.plan_table import sessions_text
 from scheduler.web.times import local_text, zone_or_utc
 
+EXPLAINED = "The sessions before that time do not run. They are recorded as skipped, and can still be backfilled."
 FAULTY_COUNT = f"Give a count from 1 to {MOST_SKIPPED:,}."
 
 
@@ -87,8 +88,15 @@ def skip(form: SkipForm, *, dry_run: bool, now: datetime) -> Skipped | None:
     except InvalidInput as refusal:
         form.add_error(blamed, texts_of(refusal))
     except SkipConflict as conflict:
-        form.add_error(blamed, conflict.message)
+        form.add_error(blamed, f"{conflict.message} {next_text(conflict.schedule)}")
     return None
+
+
+def next_text(schedule: Schedule) -> str:
+    """`The next session is 2026-03-02 13:00 +00:00.`"""
+    if schedule.next_session_time is None:
+        return "It has no next session."
+    return f"The next session is {local_text(schedule.next_session_time, zone_or_utc(schedule.timezone))}."
 
 
 def texts_of(refusal: InvalidInput) -> list[str]:

@@ -19,7 +19,7 @@ from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import CHANGE, Page, signed_in
 from scheduler.web.plan_table import sessions_text
-from scheduler.web.skipping import SkipForm, mark, preview_text, skip
+from scheduler.web.skipping import EXPLAINED, SkipForm, mark, next_text, preview_text, skip
 
 SKIP = "skip"
 
@@ -89,7 +89,8 @@ def schedule_skip(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def _ask_to_skip(request: HttpRequest, form: SkipForm, preview: Skipped | None = None) -> HttpResponse:
-    text, buttons = "The sessions before that time do not run. They can still be backfilled.", [Button("Preview")]
+    text = f"{next_text(form.schedule)} {EXPLAINED}"
+    buttons = [Button("Preview")]
     if preview:
         form.data = {**dict(form.data.items()), "seen": mark(preview)}
         text = preview_text(preview)

@@ -134,6 +134,14 @@ def test_a_count_that_cannot_be_is_refused(
     assert not Skip.objects.exists()
 
 
+def test_a_refusal_names_where_the_schedule_stands(keeper: Client, schedule: Schedule) -> None:
+    asked = keeper.get(f"/schedules/{schedule.pk}/skip").content.decode()
+    refused = send(keeper, schedule, "skip", next_time="2026-03-02 11:00")
+
+    assert "The next session is 2026-03-02 13:00 +00:00." in asked
+    assert "is not before that time. The next session is 2026-03-02 13:00 +00:00." in refused
+
+
 def test_a_timetable_that_cannot_be_read_is_said(keeper: Client, schedule: Schedule) -> None:
     Schedule.objects.update(expression="61 * * * *")
 

@@ -23,13 +23,15 @@ SLOTS = 4
 END_SECONDS = 20.0
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
-# Where a process that is started again may end as by a power cut, by what it is.
+SLEEPERS_SECONDS = 0.5
+# Where a process that is started again may end as by a power cut, or sleep for a while, by what it is.
 CRASH_POINTS = {
     "beat": ["ticker.after_lock", "ticker.after_session", "ticker.after_attempt", "ticker.before_commit"],
     "web": ["backfill.before_commit", "dispatch.before_send"],
     "worker": ["attempts.after_claim", "attempts.before_finish", "journal.after_finish", "child.before_watch"],
 }
 CRASHES = 0.25
+SLEEPS = 0.5  # of the crashes
 WEIGHTS = {"kill": 4, "kill one": 3, "term": 4, "stop": 4, "cut": 2, "purge": 2}
 
 
@@ -50,6 +52,8 @@ class Place:
     """It was asked to end, and has to by then."""
     stopped: bool = False
     crash_at: str = ""
+    crash_by: str = "SIGKILL"
+    may_sleep: bool = False
     again_in: float | None = None
     """It is about to end, and starts again so many seconds later."""
 
@@ -76,6 +80,7 @@ class House:
     """Processes that ended by themselves, or would not end."""
     orphans: list[int] = field(default_factory=list)
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    sleepers_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.places = [
@@ -120,19 +125,23 @@ class House:
                 group(place.process.pid, signal.SIGKILL) if place.process else None
             if place.due_at is not None and now >= place.due_at:
                 self._start(place)
+        if now >= self.sleepers_at:
+            self.sleepers_at = now + SLEEPERS_SECONDS
+            self._wake_sleepers()
         due, self.later = [one for one in self.later if one[0] <= now], [one for one in self.later if one[0] > now]
         for _, action in due:
             action()
 
     def _start(self, place: Place) -> None:
         place.ready.unlink(missing_ok=True)
-        crash = {"HINDCAST_CRASH_AT": place.crash_at} if place.crash_at else {}
+        crash = {"HINDCAST_CRASH_AT": place.crash_at, "HINDCAST_CRASH_BY": place.crash_by} if place.crash_at else {}
         told = {**self.environment, "HINDCAST_TEST_READY": str(place.ready), **crash}
         with place.log.open("ab") as log:
             place.process = subprocess.Popen(
                 place.command, cwd=scratch.ROOT, env=told, stdout=log, stderr=log, start_new_session=True
             )
         place.due_at, place.end_by, place.again_in, place.stopped = None, None, None, False
+        place.may_sleep = bool(crash) and place.crash_by == "SIGSTOP"
 
     def _ended(self, place: Place, now: float) -> None:
         assert place.process
@@ -231,7 +240,7 @@ class House:
     def _kill_one(self, place: Place, *, again_in: float) -> None:
         """One process of the group: the leader alone, as the kernel does that is short of memory, or a child."""
         assert place.process
-        victim = self.random.choice(sorted(members(place.process.pid)) or [place.process.pid])
+        victim = self.random.choice(sorted(pid for pid, _ in members(place.process.pid)) or [place.process.pid])
         if victim == place.process.pid:
             self._again(place, again_in)
         with suppress(ProcessLookupError):
@@ -248,12 +257,26 @@ class House:
         place.again_in, place.crash_at = again_in, ""
         if place.can_crash and self.random.random() < CRASHES:
             place.crash_at = f"{self.random.choice(CRASH_POINTS[place.kind])}:{self.random.randint(1, 8)}"
+            place.crash_by = "SIGSTOP" if self.random.random() < SLEEPS else "SIGKILL"
 
     def _stop(self, place: Place, *, seconds: float) -> None:
         assert place.process
+        group(place.process.pid, signal.SIGSTOP)
+        self._wake_later(place, seconds)
+
+    def _wake_sleepers(self) -> None:
+        """Those that came to their crash point."""
+        for place in self.places:
+            if place.process is None or place.stopped or not place.may_sleep:
+                continue
+            if any(state == "T" for _, state in members(place.process.pid)):
+                self.broken[f"{place.kind} slept at a crash point"] += 1
+                self._wake_later(place, self.random.uniform(1, 6))
+
+    def _wake_later(self, place: Place, seconds: float) -> None:
+        assert place.process
         leader = place.process.pid
         place.stopped = True
-        group(leader, signal.SIGSTOP)
 
         def go_on() -> None:
             group(leader, signal.SIGCONT)
@@ -272,12 +295,13 @@ def alive(leader: int) -> bool:
     return any(True for _ in members(leader))
 
 
-def members(leader: int) -> Iterator[int]:
+def members(leader: int) -> Iterator[tuple[int, str]]:
+    """Process id and state (`R`, `S`, `T`, …) of those in its group that have not ended."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
             if int(its_group) == leader and state != "Z":
-                yield int(stat.parent.name)
+                yield int(stat.parent.name), state
 
 
 def listens(address: str) -> bool:

@@ -1,6 +1,7 @@
 """What must hold after a soak: the invariants of the fault tests, what HTTP promised, and what the logs say."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ from scheduler.models import Attempt, Backfill, Lane, Schedule, Session, Skip
 
 # An error of the product itself.
 BAD_EVENTS = {"attempt_broke", "schedule_failed", "batch_failed", "soak_client_broke"}
+NUMBER = re.compile(r"\[[0-9a-f-]{36}\]|[0-9]+")
 OFTENER = "ran more often than it was delivered"
 
 QUERIES = {
@@ -168,11 +170,13 @@ def log_lines(logs: Path) -> Iterator[str]:
 
 
 def events(logs: Path) -> Counter[str]:
-    """How often each warning and error is in the logs."""
+    """How often each warning and error is in the logs, whatever the ids in it."""
     lines = (
         event(line) for path in sorted(logs.glob("*.log")) for line in path.read_text(errors="replace").splitlines()
     )
-    return Counter(f"{level} {name[:60]}" for level, name in lines if level in ("warning", "error", "critical"))
+    return Counter(
+        f"{level} {NUMBER.sub('#', name)[:60]}" for level, name in lines if level in ("warning", "error", "critical")
+    )
 
 
 def event(line: str) -> tuple[str, str]:

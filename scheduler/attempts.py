@@ -146,6 +146,7 @@ def reap(*, now: datetime, limit: int = 100) -> int:
     Returns how many. The token rises, so that the old worker is fenced at once. The next delivery waits a while.
     """
     with transaction.atomic():
+        _end_waits_of_another_clock()
         lost = list(
             Attempt.objects.filter(lease_expires_at__lt=Now())
             .order_by("lease_expires_at")
@@ -233,6 +234,15 @@ def _ring(released: Counter[Lane]) -> None:
     for lane, count in released.items():
         if count > 0:
             dispatch.ring(lane, attempts=count)
+
+
+def _end_waits_of_another_clock() -> None:
+    """The database's clock was set back: no lease and no wait for the next delivery ends later than one of now."""
+    lease = timedelta(seconds=settings.HINDCAST_LEASE_SECONDS)
+    Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease).update(lease_expires_at=Now() + lease)
+    longest = timedelta(seconds=max(RETRY_SECONDS))
+    waiting = Attempt.objects.filter(status=AttemptStatus.QUEUED, lane__in=list(Lane), deliveries__gt=0)
+    waiting.filter(released_at__gt=Now() + 2 * longest).update(released_at=Now())
 
 
 def _take_back(attempt: Attempt, now: datetime) -> None:

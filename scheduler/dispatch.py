@@ -80,8 +80,10 @@ def resend(*, now: datetime) -> list[Lane]:
 
     Nobody has rung yet for attempts that lost their worker: they wait a while first.
     """
-    waiting_since = now - timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
-    old = Q(released_at__lt=waiting_since)
+    wait = timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
+    old = Q(released_at__lt=now - wait) | Q(
+        deliveries=0, released_at__gt=now + wait
+    )  # released by a clock that is ahead
     waiting = Attempt.objects.claimable().filter(old | Q(deliveries__gt=0, released_at__lte=Now()))
     silent = [lane for lane in Lane if waiting.filter(lane=lane).exists() and doorbells(lane) == 0]
     for lane in silent:

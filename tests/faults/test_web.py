@@ -72,3 +72,10 @@ def answers(address: str) -> bool:
         time.sleep(0.1)
         return False
     return True
+
+
+def post(url: str, body: dict[str, Any], key: str) -> Any:
+    """The answer to a request with an API key. Raises HTTPError for a refusal."""
+    headers = {"Authorization": f"TD1 {key}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60) as answer:
+        return json.load(answer)

@@ -9,7 +9,7 @@ the row count: losing a race is normal and quiet. Leases are compared with the d
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ class Claim:
 
     attempt_id: int
     token: int
+    delivery: int = field(default=1, compare=False)  # how many claims there were, this one included
 
 
 def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
@@ -52,7 +53,7 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
                   AND (deliveries = 0 OR released_at <= {_clock()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
-        RETURNING id, lease_token
+        RETURNING id, lease_token, deliveries
         """,  # noqa: S608 - built from this module's own pieces
         [worker[:255], _moment(now), *(lane.value for lane in lanes)],
     )

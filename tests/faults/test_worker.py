@@ -143,16 +143,49 @@ def test_an_attempt_that_kills_its_worker_each_time_ends_after_three(
     (poison,) = queue({"+bad": {"sh>": "kill -9 $PPID"}})
     beat()
 
-    for _ in range(3):
+    for _ in range(2):
         assert worker().process.wait(PATIENCE) == -signal.SIGKILL
+    third = worker()
     good = queue(ledger.task(), 5)
-    worker()
 
     at_rest()
+    assert third.process.poll() is None  # the last delivery had a process of its own
     poison.refresh_from_db()
     assert (poison.status, poison.deliveries) == ("error", 3)
     assert poison.reason == {"message": "worker lost 3 times"}
     assert {Attempt.objects.get(pk=attempt.pk).status for attempt in good} == {"success"}
+    nothing_broken()
+
+
+def test_an_attempt_beside_one_that_kills_its_worker_each_time_is_not_taken_for_it(
+    worker: Start,
+    beat: Start,
+    queue: Start,
+    ledger: Ledger,
+    wait_until: Start,
+    at_rest: Start,
+    nothing_broken: Start,
+    tmp_path: Path,
+) -> None:
+    (good,) = queue(ledger.task(f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"))
+    began = f"grep -c '^{good.pk}[.].* begin' {ledger.path}"
+    tried = f"wc -l < {tmp_path}/tried"
+    kill = f"echo >> {tmp_path}/tried; until [ $({began}) = $({tried}) ]; do sleep 0.1; done; kill -9 $PPID"
+    (poison,) = queue({"+bad": {"sh>": kill}})
+    beat()
+
+    for _ in range(2):
+        assert worker().process.wait(PATIENCE) == -signal.SIGKILL
+    third = worker()
+
+    wait_until(lambda: Attempt.objects.get(pk=poison.pk).done, PATIENCE)
+    (tmp_path / "go").touch()
+    at_rest()
+    for attempt in (poison, good):
+        attempt.refresh_from_db()
+    assert (poison.status, poison.deliveries) == ("error", 3)
+    assert (good.status, good.deliveries) == ("success", 3)
+    assert third.process.poll() is None
     nothing_broken()
 
 

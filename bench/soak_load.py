@@ -322,6 +322,8 @@ class Owner:
     def delete(self, pk: int) -> None:
         if "sessionid" not in self._cookies:
             self._sign_in()
+        if "sessionid" not in self._cookies:
+            return
         fields = {"action": "delete_projects", "_selected_action": str(pk), "confirmed": "yes"}
         answer = self._post("delete project", "/admin/projects/project/", fields)
         if answer.status == 302 and "/login" not in answer.headers.get("Location", ""):
@@ -332,8 +334,8 @@ class Owner:
         self._ask("page", "GET", self.random.choice(PAGES), None)
 
     def _sign_in(self) -> None:
-        self._ask("sign in", "GET", "/admin/login/", None)
-        self._post("sign in", "/admin/login/", {"username": "soak", "password": self._password, "next": "/admin/"})
+        if self._ask("sign in", "GET", "/admin/login/", None).status == 200:
+            self._post("sign in", "/admin/login/", {"username": "soak", "password": self._password, "next": "/admin/"})
 
     def _post(self, verb: str, path: str, fields: dict[str, str]) -> Answer:
         token = self._cookies.get("csrftoken", "")

@@ -18,11 +18,21 @@ BAD_EVENTS = {"attempt_broke", "schedule_failed", "batch_failed", "soak_client_b
 NUMBER = re.compile(r"\[[0-9a-f-]{36}\]|[0-9]+")
 OFTENER = "ran more often than it was delivered"
 
+# From the first claim to the end, by the order of the moves: a process that slept writes moments that are long past.
+SPANS = """
+    SELECT attempt.id, attempt.workflow_id, attempt.backfill_id, attempt.pool_id, attempt.name,
+           min(move.id) FILTER (WHERE move.now = 'running') AS began,
+           max(move.id) FILTER (WHERE move.now IN ('success', 'error', 'killed')) AS ended
+      FROM scheduler_attempt attempt JOIN fault_moves move ON move.attempt_id = attempt.id
+     GROUP BY attempt.id HAVING count(*) FILTER (WHERE move.now = 'running') > 0
+"""
+
 QUERIES = {
-    "two ran where one runs at a time": """
+    "two ran where one runs at a time": f"""
+        WITH span AS ({SPANS})
         SELECT one.id, other.id, one.workflow_id, one.backfill_id
-          FROM scheduler_attempt one JOIN scheduler_attempt other ON other.workflow_id = one.workflow_id
-           AND other.id > one.id AND other.started_at < one.finished_at AND one.started_at < other.finished_at
+          FROM span one JOIN span other ON other.workflow_id = one.workflow_id
+           AND other.began > one.began AND other.began < one.ended
          WHERE one.backfill_id = other.backfill_id
             OR (one.name = '' AND other.name = '' AND one.workflow_id IN (
                 SELECT workflow_id FROM scheduler_schedule WHERE overlap IN ('queue_one', 'cancel_running')))""",
@@ -114,16 +124,21 @@ def wrong_slots(schedule_id: int, first: datetime) -> Iterator[str]:
 
 def crowded_pools() -> Iterator[str]:
     """Pools in which more ran at once than they have slots."""
-    rows = Attempt.objects.filter(pool__isnull=False, started_at__isnull=False, finished_at__isnull=False)
-    moments: dict[tuple[int, int], list[tuple[datetime, int]]] = defaultdict(list)
-    for pool, slots, began, ended in rows.values_list("pool", "pool__slots", "started_at", "finished_at"):
-        moments[pool, slots] += [(began, 1), (ended, -1)]
+    moments: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT pool.id, pool.slots, span.id, span.began, span.ended
+              FROM scheduler_pool pool JOIN ({SPANS}) span ON span.pool_id = pool.id"""
+        )
+        for pool, slots, pk, began, ended in cursor.fetchall():
+            moments[pool, slots] += [(began, 1, pk), (ended, -1, pk)]
     for (pool, slots), changes in moments.items():
         running = 0
-        for at, change in sorted(changes):
+        for _, change, pk in sorted(changes):
             running += change
             if running > slots:
-                yield f"pool {pool}: {running} at {at}"
+                yield f"pool {pool}: {running} as attempt {pk} began"
 
 
 def broken_promises(record: Record) -> Iterator[str]:

@@ -70,6 +70,21 @@ def test_with_time_left_a_tick_catches_up_to_the_end(make_behind):
     assert ticked.started == sessions(schedule) == 500
 
 
+def test_a_tick_says_whether_it_left_some_behind(make_behind):
+    make_behind(1)
+    at = NOW + timedelta(seconds=30)
+
+    left = [ticker.tick(now=at, seconds=0).behind for _ in range(2)]
+
+    assert left == [True, False]
+
+
+def test_a_tick_that_caught_up_in_time_leaves_none_behind(make_behind):
+    make_behind(2)
+
+    assert not ticker.tick(now=NOW + timedelta(seconds=200), seconds=60).behind
+
+
 @pytest.fixture
 def refuse(monkeypatch):
     """refuse("bad", error): the database refuses attempts of that workflow."""

@@ -16,7 +16,7 @@ from scheduler.web.forms import EXAMPLE, LocalTimeField
 from scheduler.web.plan_table import sessions_text
 from scheduler.web.times import local_text, zone_or_utc
 
-EXPLAINED = "The sessions before that time do not run. They are recorded as skipped, and can still be backfilled."
+EXPLAINED = "What is skipped does not run. It is recorded as skipped, and can still be backfilled."
 FAULTY_COUNT = f"Give a count from 1 to {MOST_SKIPPED:,}."
 
 

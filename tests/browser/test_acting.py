@@ -195,10 +195,12 @@ def test_no_page_that_asks_is_wider_than_the_screen(
     ):
         visitor.open(address)
         wide[address] = visitor.overflow()
-    for model, row in (("backfill", going.pk), ("schedule", going.schedule_id)):
+    asking = (("backfill", going.pk, "Kill…", "Kill the"), ("schedule", going.schedule_id, "Skip to…", "Skip sessions"))
+    for model, row, button, title in asking:
         tab = visitor.open(f"/admin/scheduler/{model}/{row}/change/")
-        tab.click(f"text={'Kill…' if model == 'backfill' else 'Skip to…'}")
-        expect(tab.locator("#content-main .submit-row")).to_be_visible()
+        tab.click(f"text={button}")
+        expect(tab.locator("#content > h1")).to_contain_text(title)
+        tab.wait_for_load_state()
         wide[model] = visitor.overflow()
 
     assert {address: pixels for address, pixels in wide.items() if pixels > 0} == {}

@@ -1,8 +1,8 @@
 """What must hold after a soak: the invariants of the fault tests, what HTTP promised, and what the logs say.
 
-That a soak can fail was tried by hand: with one skip of each tick left out, slots are lost; with one place too many given
-away in `turns`, pools are over their room, and two ran where one runs at a time. The sessions of a schedule that went
-with its project are not counted.
+That a soak can fail was tried by hand: with one skip of each tick left out, slots are lost; with one place too many
+given away in `turns`, pools are over their room, and two ran where one runs at a time. The sessions of a schedule that
+went with its project are not counted.
 """
 
 import json

@@ -195,7 +195,7 @@ def left_processes(work: Path) -> Iterator[str]:
 
 
 def left_workspaces(work: Path) -> Iterator[str]:
-    """Folders of the delivery that ended its attempt. Those of killed workers are removed by nobody but the host."""
+    """Folders of the delivery that ended its attempt. A living worker removes those of killed ones within a lease."""
     for pk, token in Attempt.objects.filter(finished_at__isnull=False).values_list("pk", "lease_token"):
         if (work / f"{pk}.{token}").exists():
             yield f"{pk}.{token}"

@@ -1,6 +1,6 @@
-"""A web process that is killed in the middle of a request to backfill.
+"""A web process that is killed in the middle of a request to backfill: F3.
 
-Eight requests at once for the same backfill are tried in tests/api/test_races.py.
+Eight requests at once for the same backfill (F13) are tried in tests/api/test_races.py.
 """
 
 import http.client

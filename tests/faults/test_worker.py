@@ -1,4 +1,4 @@
-"""Workers that are killed, paused or kept busy."""
+"""Workers that are killed, paused or kept busy: F1, F1b, F17, F19, F23, F25."""
 
 import os
 import signal

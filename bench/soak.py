@@ -37,6 +37,7 @@ SHORT = {
     "HINDCAST_RESEND_SECONDS": "2",
     "HINDCAST_TEST_VISIBILITY_SECONDS": "5",
 }
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REST_SECONDS = 240.0
 LEFT_SECONDS = 90.0
 TABLES = ("fault_moves", "scheduler_attempt", "scheduler_session", "scheduler_schedule", "scheduler_skip")
@@ -71,7 +72,7 @@ def main() -> int:
     if not os.environ.get("BENCH_BROKER_URL"):
         parser.error("set BENCH_BROKER_URL to redis://… or amqp://…")
     print(f"seed {options.seed}", flush=True)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(1))
     scratch.django_on_scratch(f"soak_{os.getpid()}")
     print(f"{scratch.machine()}; broker {urlsplit(os.environ['BROKER_URL']).scheme}", flush=True)
@@ -126,10 +127,14 @@ class Soak:
         try:
             yield
         finally:
-            self.load.stop()
+            for number in ENDING_SIGNALS:  # it ends already
+                signal.signal(number, signal.SIG_IGN)
+            self.load.stop(wait=False)
             self.house.end()
+            self.load.stop()
             for queue in queues(self.environment):
                 queue.delete()
+                queue.exchange(queue.channel).delete()
 
     def break_things(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -141,12 +141,14 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
+        """Ask nothing more; `wait` for what was asked."""
         self._stopped.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
-        self._together.shutdown()
+        if wait:
+            for thread in self._threads:
+                if thread.is_alive():
+                    thread.join()
+            self._together.shutdown()
 
     def client(self, name: str) -> Client:
         return Client(self._addresses, self._key, self.record, Random(f"{self._seed} {name}"))

@@ -69,7 +69,7 @@ def _room(lane: Lane, producer: Producer) -> int:
     try:
         return most - _held(lane, producer.channel)
     except broker_errors():
-        if time.monotonic() - asked_at >= SILENT_SECONDS:
+        if time.monotonic() - asked_at > SILENT_SECONDS / 2:
             producer.connection.collect()  # to close it would be to wait twice more for an answer
             raise  # not a connection that was closed while it lay idle: nobody answers
         return most

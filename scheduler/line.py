@@ -1,7 +1,7 @@
 """The line to the broker for hints: a connection that gives up soon.
 
 Whoever rings keeps somebody waiting, and what is lost is sent again; so a broker that accepts connections and then says
-nothing (a lost route, a machine that hangs) may cost a fraction of a second. Workers, who listen, have all the time.
+nothing (a lost route, a machine that hangs) may cost a second or two. Workers, who listen, have all the time.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from scheduler.celery import app
 
-SILENT_SECONDS = 0.4
+SILENT_SECONDS = 1.0
 
 
 def line() -> Connection:

@@ -20,7 +20,8 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-# Kills, pauses, cuts and floods on purpose. Needs TEST_DATABASE_URL (PostgreSQL) and TEST_BROKER_URL.
+# Kills, pauses, cuts and floods on purpose: what `make test` does, too, and what takes longer (the marker `long`, which
+# this -m lets in). Needs TEST_DATABASE_URL (PostgreSQL) and TEST_BROKER_URL; as root it fills small disks of its own.
 faults: $(VENV)/.installed-dev
 	@[ -n "$$TEST_DATABASE_URL" ] && [ -n "$$TEST_BROKER_URL" ] || { \
 	    echo "Set TEST_DATABASE_URL to a PostgreSQL database, and TEST_BROKER_URL"; exit 2; }
@@ -44,7 +45,7 @@ check: lint types
 
 # Needs PostgreSQL (BENCH_DATABASE_URL, else the one on this machine); prints every figure of the README.
 bench: $(VENV)/.installed-dev
-	@for program in startup $(filter-out startup scratch,$(basename $(notdir $(wildcard bench/*.py)))); do \
+	@for program in startup $(filter-out startup scratch soak%,$(basename $(notdir $(wildcard bench/*.py)))); do \
 	    echo "== bench/$$program.py"; $(BIN)/python bench/$$program.py || exit 1; done
 
 clean:

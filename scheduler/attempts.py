@@ -9,14 +9,14 @@ the row count: losing a race is normal and quiet. Leases are compared with the d
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, JSONField, Q, Value, When
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
@@ -34,6 +34,7 @@ class Claim:
 
     attempt_id: int
     token: int
+    delivery: int = field(default=1, compare=False)  # how many claims there were, this one included
 
 
 def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
@@ -46,13 +47,14 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
         f"""
         UPDATE scheduler_attempt
            SET status = 'running', lease_token = lease_token + 1, deliveries = deliveries + 1,
-               lease_expires_at = {_lease_end()}, worker = %s, started_at = COALESCE(started_at, %s)
+               lease_expires_at = {_lease_end()}, worker = %s,
+               started_at = COALESCE(started_at, {_later("%s", "created_at")})
          WHERE status = 'queued' AND id = (
                SELECT id FROM scheduler_attempt
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
                   AND (started_at IS NULL OR released_at <= {_clock()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
-        RETURNING id, lease_token
+        RETURNING id, lease_token, deliveries
         """,  # noqa: S608 - built from this module's own pieces
         [worker[:255], _moment(now), *(lane.value for lane in lanes)],
     )
@@ -162,6 +164,7 @@ def reap(*, now: datetime, limit: int = 100) -> int:
     Returns how many. The token rises, so that the old worker is fenced at once. The next delivery waits a while.
     """
     with transaction.atomic():
+        _end_waits_of_another_clock()
         lost = list(
             Attempt.objects.filter(lease_expires_at__lt=Now())
             .order_by("lease_expires_at")
@@ -199,17 +202,17 @@ def _finish(
     crashpoint("attempts.before_finish")
     with transaction.atomic(savepoint=False):
         ended = _returning(
-            """
+            f"""
             UPDATE scheduler_attempt
                SET status = CASE status WHEN 'running' THEN %s ELSE %s END,
-                   reason = %s, finished_at = %s, lease_expires_at = NULL
+                   reason = %s, finished_at = {_later("%s", "started_at")}, lease_expires_at = NULL
              WHERE id = %s AND lease_token = %s AND status IN ('running', 'canceling')
             RETURNING lane, backfill_id, pool_id,
                       CASE WHEN name = '' THEN (
                           SELECT schedule.workflow_id FROM scheduler_schedule schedule
                            WHERE schedule.workflow_id = scheduler_attempt.workflow_id
                              AND schedule.overlap IN ('queue_one', 'cancel_running')) END
-            """,
+            """,  # noqa: S608 - built from this module's own pieces
             [
                 running.value,
                 canceling.value,
@@ -231,7 +234,7 @@ def _killed(message: str, now: datetime) -> dict[str, Any]:
     queued = Q(status=AttemptStatus.QUEUED)
     return {
         "status": Case(When(queued, then=Value("killed")), default=Value("canceling")),
-        "finished_at": Case(When(queued, then=Value(now)), default=None, output_field=DateTimeField()),
+        "finished_at": Case(When(queued, then=_end(now)), default=None),
         "reason": Case(When(queued, then=Value({"message": message}, JSONField())), default=F("reason")),
         "cancel_requested_at": now,
     }
@@ -251,14 +254,23 @@ def _ring(released: Counter[Lane]) -> None:
             dispatch.ring(lane, attempts=count)
 
 
+def _end_waits_of_another_clock() -> None:
+    """The database's clock was set back: no lease and no wait for the next delivery ends later than one of now."""
+    lease = timedelta(seconds=settings.HINDCAST_LEASE_SECONDS)
+    Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease).update(lease_expires_at=Now() + lease)
+    longest = timedelta(seconds=max(RETRY_SECONDS))
+    waiting = Attempt.objects.filter(status=AttemptStatus.QUEUED, lane__in=list(Lane), deliveries__gt=0)
+    waiting.filter(released_at__gt=Now() + 2 * longest).update(released_at=Now())
+
+
 def _take_back(attempt: Attempt, now: datetime) -> None:
     mine = Attempt.objects.filter(Q(lease_expires_at__lt=Now()), pk=attempt.pk, lease_token=attempt.lease_token)
     fence = {"lease_token": F("lease_token") + 1, "lease_expires_at": None}
     if attempt.status == AttemptStatus.CANCELING:
-        ended = mine.update(status=AttemptStatus.KILLED, finished_at=now, **fence)
+        ended = mine.update(status=AttemptStatus.KILLED, finished_at=_end(now), **fence)
     elif attempt.deliveries >= MAX_DELIVERIES:
         reason = {"message": f"worker lost {attempt.deliveries} times"}
-        ended = mine.update(status=AttemptStatus.ERROR, finished_at=now, reason=reason, **fence)
+        ended = mine.update(status=AttemptStatus.ERROR, finished_at=_end(now), reason=reason, **fence)
     else:
         wait = timedelta(seconds=RETRY_SECONDS[max(attempt.deliveries, 1) - 1])
         mine.update(status=AttemptStatus.QUEUED, released_at=Now() + wait, **fence)
@@ -283,6 +295,17 @@ def _lease_end() -> str:
     if connection.vendor == "postgresql":
         return f"clock_timestamp() + interval '{seconds} seconds'"
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{seconds} seconds')"
+
+
+# A caller that slept after it had looked at the clock must not end an attempt before its start.
+
+
+def _end(now: datetime) -> Greatest:
+    return Greatest(Value(now, DateTimeField()), Coalesce("started_at", "created_at"))
+
+
+def _later(one: str, other: str) -> str:
+    return f"{'GREATEST' if connection.vendor == 'postgresql' else 'MAX'}({one}, {other})"
 
 
 def _skip_locked() -> str:

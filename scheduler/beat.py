@@ -41,10 +41,14 @@ class HindcastScheduler(DatabaseScheduler):  # type: ignore[misc] # django-celer
         self.sync_every_tasks = 1  # who takes over reads from the database what was sent
 
     def tick(self, *args: object, **kwargs: object) -> float:
-        """Returns how many seconds the beat may sleep: until its own next task or our next second."""
+        """Returns how many seconds the beat may sleep: until its own next task or our next second.
+
+        While schedules are behind, one tick follows the other at once: each looks first at what has come due.
+        """
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK_SECONDS
-            self._ticking.tick()
+            if self._ticking.tick():
+                self._next_tick = 0.0
         sleep = self._send_periodic_tasks(*args, **kwargs)
         return max(0.0, min(sleep, self._next_tick - time.monotonic()))
 
@@ -77,15 +81,21 @@ class Ticking:
         self._next_heartbeat = 0.0
         self._reap_from = 0.0
 
-    def tick(self) -> None:
-        """One tick, and word of it. The database being away is logged and tried again a second later."""
+    def tick(self) -> bool:
+        """One tick, and word of it. True: schedules are behind, and there may be more to do at once.
+
+        The database being away is logged and tried again a second later.
+        """
         try:
             now, uptime = clock.database_now(), clock.uptime()
             self._look(now, uptime)
-            if self._watch.held or start_due_sessions(now, reap=uptime >= self._reap_from):
+            ticked = None if self._watch.held else start_due_sessions(now, reap=uptime >= self._reap_from)
+            if self._watch.held or ticked:
                 self._say(now, uptime)
         except AWAY as error:
             _away(error)
+            return False
+        return bool(ticked and ticked.behind)
 
     def _look(self, now: datetime, uptime: float) -> None:
         before = self._watch.held
@@ -151,8 +161,8 @@ class Lead:
             _away(error)
 
 
-def start_due_sessions(now: datetime, *, reap: bool = True) -> bool:
-    """One tick. False: the database is away; that is logged, and the beat never ends for it."""
+def start_due_sessions(now: datetime, *, reap: bool = True) -> ticker.Ticked | None:
+    """One tick. None: the database is away; that is logged, and the beat never ends for it."""
     try:
         ticked = ticker.tick(now=now)
         if reap:
@@ -163,8 +173,8 @@ def start_due_sessions(now: datetime, *, reap: bool = True) -> bool:
             log.info("tick", started=ticked.started, skipped=ticked.skipped, failed=ticked.failed)
     except AWAY as error:
         _away(error)
-        return False
-    return True
+        return None
+    return ticked
 
 
 def _away(error: Exception) -> None:

@@ -3,6 +3,7 @@
 A doorbell says "look at the table", nothing more. Losing or doubling one changes latency alone: `resend` rings again.
 """
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
+from kombu.pools import producers
 
 from scheduler.broker import DOORBELL_HEADER
 from scheduler.celery import app
 from scheduler.crashpoints import crashpoint
+from scheduler.line import SILENT_SECONDS, line
 from scheduler.models import Attempt, Lane
 
 DRAIN_TASK = "scheduler.drain"
@@ -39,7 +42,7 @@ def send(lane: Lane, bells: int) -> None:
     """
     crashpoint("dispatch.before_send")
     try:
-        with app.producer_or_acquire() as producer:
+        with producers[line()].acquire(block=True) as producer:
             for _ in range(min(bells, _room(lane, producer))):
                 app.send_task(
                     DRAIN_TASK,
@@ -55,13 +58,20 @@ def send(lane: Lane, bells: int) -> None:
 
 
 def _room(lane: Lane, producer: Producer) -> int:
-    """How many more doorbells the broker is to hold; all there may be where none can be asked."""
+    """How many more doorbells the broker is to hold; all there may be where none can be asked.
+
+    Raises one of `broker_errors` when the broker is silent.
+    """
     most: int = 2 * settings.HINDCAST_DOORBELLS
+    if producer.connection is None or not producer.connection.connected:
+        return most  # to connect is for the sending, which knows when to stop trying
+    asked_at = time.monotonic()
     try:
-        if producer.connection is None or not producer.connection.connected:
-            return most  # to connect is for the sending, which knows when to stop trying
         return most - _held(lane, producer.channel)
     except broker_errors():
+        if time.monotonic() - asked_at > SILENT_SECONDS / 2:
+            producer.connection.collect()  # to close it would be to wait twice more for an answer
+            raise  # not a connection that was closed while it lay idle: nobody answers
         return most
 
 
@@ -70,8 +80,9 @@ def resend(*, now: datetime) -> list[Lane]:
 
     Nobody has rung yet for attempts that lost their worker, or parked: they wait a while first.
     """
-    waiting_since = now - timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
-    old = Q(released_at__lt=waiting_since)
+    wait = timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
+    # The second: released by a clock that is ahead.
+    old = Q(released_at__lt=now - wait) | Q(started_at=None, released_at__gt=now + wait)
     waiting = Attempt.objects.claimable().filter(old | Q(started_at__isnull=False, released_at__lte=Now()))
     silent = [lane for lane in Lane if waiting.filter(lane=lane).exists() and doorbells(lane) == 0]
     for lane in silent:
@@ -82,7 +93,7 @@ def resend(*, now: datetime) -> list[Lane]:
 def doorbells(lane: Lane) -> int:
     """How many doorbells of `lane` the broker holds; 0 when it cannot be asked."""
     try:
-        with app.connection_for_read() as connection:
+        with line() as connection:
             connection.ensure_connection(**ONCE_MORE)  # left alone, it would wait seconds between its tries
             return _held(lane, connection.channel())
     except broker_errors() as error:

@@ -11,7 +11,7 @@ from projects.models import Project, Revision, WorkflowDefinition
 from scheduler.backfill import in_utc, locked
 from scheduler.deletion import ProjectNotFound
 from scheduler.errors import HindcastError, InvalidInput
-from scheduler.models import CatchUp, Overlap, Schedule, Skip, SkipReason
+from scheduler.models import CatchUp, Overlap, Schedule, Session, Skip, SkipReason
 from scheduler.timetable import ScheduleSpec, Slot, parse_schedule, zone
 
 MOST_SKIPPED = 10_000
@@ -135,8 +135,9 @@ def skip(
     dry_run: bool = False,
     now: datetime,
 ) -> Skipped:
-    """Move the schedule forward to `target`, without running the sessions before it; each gets a `Skip`.
+    """Move the schedule forward to `target`, without running the sessions before it.
 
+    Each gets a `Skip`, but for those that were started before.
     `next_run_time` (aware) replaces the run time of the session that comes next. A dry run is the same, not stored.
     Raises ScheduleNotFound; SkipConflict when the target is not after the next session; InvalidInput naming the
     target's field, `count` or `next_run_time`. Nothing is written in any of these cases.
@@ -216,8 +217,19 @@ def _instant(schedule: Schedule, target: Target) -> datetime:
 
 def _record(schedule: Schedule, slots: list[Slot], now: datetime) -> None:
     reason = SkipReason.DISABLED if schedule.disabled_at else SkipReason.REQUESTED
-    skips = [Skip(schedule=schedule, session_time=slot.session_time, reason=reason, created_at=now) for slot in slots]
+    there = _there(schedule, slots)
+    times = [slot.session_time for slot in slots if slot.session_time not in there]
+    skips = [Skip(schedule=schedule, session_time=time, reason=reason, created_at=now) for time in times]
     Skip.objects.bulk_create(skips, ignore_conflicts=True, batch_size=1000)
     schedule.version += 1
     schedule.updated_at = now
     schedule.save(update_fields=["next_session_time", "next_run_time", "version", "updated_at"])
+
+
+def _there(schedule: Schedule, slots: list[Slot]) -> set[datetime]:
+    """Session times of these slots, and others between, that have a session already: they were run, not skipped."""
+    if not slots:
+        return set()
+    between = (slots[0].session_time, slots[-1].session_time)
+    rows = Session.objects.filter(workflow=schedule.workflow_id, session_time__range=between)
+    return set(rows.values_list("session_time", flat=True))

@@ -142,7 +142,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10,
-        "options": "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+        # A server that answers nothing for 15 s is gone: noticed well before a lease ends, and after a short loss of
+        # packets is over. The first is for what was sent, the others for what is waited for.
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        # The server waits no longer for us, either, while we hold locks.
+        "options": "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=30s",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -250,8 +257,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_HEARTBEAT = 10  # AMQP; as `health_check_interval` for Redis: a worker hears of a dead line in 30 s
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 5}
+    {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 5, "health_check_interval": 10}
     if BROKER_URL.startswith("redis")
     else {"confirm_publish": True}
     if BROKER_URL.startswith("amqp")

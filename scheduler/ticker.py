@@ -7,25 +7,29 @@ behind take turns, at most 20 starts each, until the time of the tick is over.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import OperationalError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Schedule, Session, Skip
+from scheduler.models import Attempt, AttemptStatus, Overlap, Schedule, Session, Skip
+from scheduler.models.bulk import insert_many, insert_missing, update_many
 from scheduler.models.schedule import ScheduleQuerySet
-from scheduler.policy import ON_TIME, Live, Start, Turn, decide
+from scheduler.policy import ON_TIME, Live, Start, There, Turn, decide
 
 BATCH = 500
 BEHIND_BATCH = 100
-SECONDS = 1.0
+SECONDS = 0.25  # what comes due meanwhile waits as long, or for the last batch
 MOST_SKIPS = 1_000
 MOST_SKIPS_OF_A_PASS = 10_000
+MOST_THERE = 1_000
 RETRY_MINUTES = (1, 2, 5, 15, 30, 60)
 
 CURSOR = ("next_session_time", "next_run_time", "last_session_time", "version", "updated_at")
@@ -42,6 +46,8 @@ class Ticked:
     started: int = 0
     skipped: int = 0
     failed: int = 0
+    behind: bool = False
+    """Time was over while some were behind: there may be more to do at once."""
 
     def add(self, other: "Ticked") -> None:
         self.schedules += other.schedules
@@ -62,8 +68,10 @@ def tick(*, now: datetime, seconds: float = SECONDS) -> Ticked:
         return done
     while _pass(lambda: _on_time(now)[:BATCH], now, done) == BATCH:
         continue
-    while _pass(lambda: _behind(now)[:BEHIND_BATCH], now, done) and time.monotonic() < end:
-        continue
+    while _pass(lambda: _behind(now)[:BEHIND_BATCH], now, done):
+        if time.monotonic() >= end:
+            done.behind = True
+            break
     return done
 
 
@@ -135,12 +143,13 @@ def _run(due: Sequence[Schedule], now: datetime) -> Ticked:
 
 def _decided(due: Sequence[Schedule], now: datetime) -> list[Turn]:
     """A turn for each schedule but those that cannot be worked out: they stand back."""
-    live = _live(due)
+    live, there = _live(due), _there(due, now)
     decided, skips = [], 0
     for schedule in due:
+        workflow = schedule.workflow_id
         most = max(min(MOST_SKIPS, MOST_SKIPS_OF_A_PASS - skips), 1)
         try:
-            turn = decide(schedule, live[schedule.workflow_id], now=now, most_skips=most)
+            turn = decide(schedule, live[workflow], there.get(workflow, There()), now=now, most_skips=most)
         except Exception as error:
             log.exception("schedule_failed", schedule=schedule.pk)
             for name, value in _trouble(error, schedule.failures, now).items():
@@ -162,6 +171,22 @@ def _live(due: Sequence[Schedule]) -> dict[int, Live]:
         counts = rows.annotate(unnamed=Count("pk", filter=Q(name="")), waiting=Count("pk", filter=waiting))
         live |= {pk: Live(any=True, unnamed=bool(own), waiting=bool(waits)) for pk, own, waits in counts}
     return live
+
+
+def _there(due: Sequence[Schedule], now: datetime) -> dict[int, There]:
+    """Sessions that somebody else made for slots that are due now, by workflow. Few have any."""
+    ahead = Session.objects.filter(
+        workflow=OuterRef("workflow"), session_time__gte=OuterRef("next_session_time"), session_time__lte=now
+    )
+    pks = [schedule.pk for schedule in due]
+    having = Schedule.objects.filter(Exists(ahead), pk__in=pks).values_list("workflow", "next_session_time")
+    return {workflow: _there_of(workflow, cursor, now) for workflow, cursor in having if cursor}
+
+
+def _there_of(workflow_id: int, cursor: datetime, now: datetime) -> There:
+    rows = Session.objects.filter(workflow=workflow_id, session_time__gte=cursor, session_time__lte=now)
+    times = list(rows.order_by("session_time").values_list("session_time", flat=True)[:MOST_THERE])
+    return There(frozenset(times), until=times[-1] if len(times) == MOST_THERE else None)
 
 
 def _trouble(error: Exception, failures: int, now: datetime) -> dict[str, object]:
@@ -188,64 +213,70 @@ def _kill_the_running(schedules: Sequence[Schedule], now: datetime) -> None:
 
 
 def _start(decided: Iterable[Turn], now: datetime) -> int:
-    """Insert sessions and attempts. A session that is there already counts as executed and is passed over."""
-    wanted = [
-        (
-            turn.schedule,
-            start,
-            Session(workflow_id=turn.schedule.workflow_id, session_time=start.slot.session_time, created_at=now),
-        )
-        for turn in decided
-        for start in turn.starts
-    ]
-    inserted = _inserted([session for _, _, session in wanted])
+    """Insert sessions and attempts. A session that is there after all is passed over."""
+    wanted = [_Wanted(turn.schedule, start, uuid4()) for turn in decided for start in turn.starts]
+    if not wanted:
+        return 0
+    sessions = _add_sessions(wanted, now)
     crashpoint("ticker.after_session")
-    made = []
-    for schedule, start, session in wanted:
-        if session.uuid in inserted:
-            made.append(_first_attempt(schedule, start, inserted[session.uuid], now))
-        schedule.last_session_time = session.session_time
-    Attempt.objects.bulk_create(made)
+    made = [one for one in wanted if one.uuid in sessions]
+    _add_attempts(made, sessions, now)
     crashpoint("ticker.after_attempt")
     _give_turns(made, now)
     return len(made)
 
 
-def _inserted(sessions: Sequence[Session]) -> dict[object, Session]:
-    """Those of `sessions` that were not there before, by uuid, with their primary keys."""
-    if not sessions:
-        return {}
-    Session.objects.bulk_create(sessions, ignore_conflicts=True)
-    mine = {session.uuid for session in sessions}
-    there = Session.objects.filter(
-        workflow__in={session.workflow_id for session in sessions},
-        session_time__in={session.session_time for session in sessions},
+class _Wanted(NamedTuple):
+    """A session to be made, with its first attempt. Not model instances: those cost as much as all the rest."""
+
+    schedule: Schedule
+    start: Start
+    uuid: UUID
+
+    @property
+    def waits(self) -> bool:
+        return self.start.waits or self.schedule.pool_id is not None
+
+
+def _add_sessions(wanted: Sequence[_Wanted], now: datetime) -> dict[UUID, int]:
+    """The ids of those that were not there before, by uuid."""
+    return insert_missing(
+        Session,
+        same={"created_at": now},
+        columns={
+            "workflow_id": [one.schedule.workflow_id for one in wanted],
+            "session_time": [one.start.slot.session_time for one in wanted],
+            "uuid": [one.uuid for one in wanted],
+        },
+        returning="uuid",
     )
-    return {session.uuid: session for session in there if session.uuid in mine}
 
 
-def _first_attempt(schedule: Schedule, start: Start, session: Session, now: datetime) -> Attempt:
-    return Attempt(
-        session=session,
-        workflow_id=schedule.workflow_id,
-        definition_id=schedule.definition_id,
-        index=1,
-        lane=start.lane,
-        pool_id=schedule.pool_id,
-        created_at=now,
-        released_at=None if start.waits or schedule.pool_id else now,
-        last_executed_session_time=schedule.last_session_time,
+def _add_attempts(made: Sequence[_Wanted], sessions: Mapping[UUID, int], now: datetime) -> None:
+    insert_many(
+        Attempt,
+        same={"index": 1, "created_at": now},
+        columns={
+            "session_id": [sessions[one.uuid] for one in made],
+            "workflow_id": [one.schedule.workflow_id for one in made],
+            "definition_id": [one.schedule.definition_id for one in made],
+            "pool_id": [one.schedule.pool_id for one in made],
+            "lane": [one.start.lane for one in made],
+            "released_at": [None if one.waits else now for one in made],
+            "last_executed_session_time": [one.start.last_executed for one in made],
+        },
+        returning="session_id",
     )
 
 
-def _give_turns(made: Sequence[Attempt], now: datetime) -> None:
+def _give_turns(made: Sequence[_Wanted], now: datetime) -> None:
     """Ring for those released; of those that wait, release whoever can go."""
-    for lane, count in Counter(attempt.lane for attempt in made if attempt.released_at).items():
-        dispatch.ring(Lane(lane), attempts=count)
-    waiting = [attempt for attempt in made if attempt.released_at is None]
+    for lane, count in Counter(one.start.lane for one in made if not one.waits).items():
+        dispatch.ring(lane, attempts=count)
+    waiting = [one.schedule for one in made if one.waits]
     turns.release_each(
-        workflow_ids={attempt.workflow_id for attempt in waiting},
-        pool_ids={attempt.pool_id for attempt in waiting if attempt.pool_id},
+        workflow_ids={schedule.workflow_id for schedule in waiting},
+        pool_ids={schedule.pool_id for schedule in waiting if schedule.pool_id},
         now=now,
     )
 
@@ -265,7 +296,9 @@ def _record_skips(decided: Iterable[Turn], now: datetime) -> int:
 def _move_cursors(decided: Iterable[Turn], due: Sequence[Schedule], now: datetime) -> None:
     for turn in decided:
         turn.schedule.next_session_time, turn.schedule.next_run_time = turn.following or (None, None)
+        turn.schedule.last_session_time = turn.last_executed
     for schedule in due:
         schedule.version += 1
         schedule.updated_at = now
-    Schedule.objects.bulk_update(due, [*CURSOR, *TROUBLE])
+    columns = {name: [getattr(schedule, name) for schedule in due] for name in (*CURSOR, *TROUBLE)}
+    update_many(Schedule, keys=[schedule.pk for schedule in due], columns=columns)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,10 @@ def start_process(
         return started[-1]
 
     yield start
-    for process in started:
-        if process.process.poll() is None:
-            process.stop()
+    with ExitStack() as ends:  # one that does not end leaves none of the others behind
+        for process in reversed(started):
+            if process.process.poll() is None:
+                ends.callback(process.stop)
 
 
 @pytest.fixture

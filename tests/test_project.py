@@ -30,6 +30,7 @@ LAYERS = {
     "scheduler.backfill": VERBS,
     "scheduler.deletion": VERBS,
     "scheduler.dispatch": VERBS,
+    "scheduler.line": VERBS,
     "scheduler.execution": VERBS,
     "scheduler.schedules": VERBS,
     "scheduler.starting": VERBS,

@@ -132,7 +132,7 @@ class HindcastAdmin(admin.ModelAdmin[Row]):
     row_actions: tuple[str, ...] = ()
 
     class Media:
-        css = {"all": ["hindcast/admin.css"]}
+        css = {"all": ["hindcast/states.css", "hindcast/admin.css"]}
 
     def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
         return False

@@ -7,11 +7,14 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from projects.admin.confirm import confirm, is_confirmed
+from projects.admin.confirm import YES, confirm, is_confirmed
 from scheduler import attempts
+from scheduler.admin.cells import schedule_of
 from scheduler.errors import HindcastError
 from scheduler.models import Attempt, AttemptStatus
 from scheduler.web.acting import retry, retry_name
+from scheduler.web.rows import zone_of
+from scheduler.web.times import local_text
 
 KILLABLE = (AttemptStatus.QUEUED, AttemptStatus.RUNNING)
 RETRIABLE = (AttemptStatus.ERROR, AttemptStatus.KILLED)
@@ -72,8 +75,15 @@ def _selected(admin: Any, request: HttpRequest, rows: QuerySet[Attempt], what: s
 
 
 def _ask(admin: Any, request: HttpRequest, rows: list[Attempt], action: str, button: str, text: str) -> HttpResponse:
-    lines = [f"{row.pk}: {row.session.workflow.name}, {row.session}, {row.status}" for row in rows]
-    return confirm(admin, request, rows, action=action, button=button, text=text, lines=lines)
+    lines = [line_of(row) for row in rows]
+    return confirm(admin, request, rows, action=action, buttons=[(YES, button)], text=text, lines=lines)
+
+
+def line_of(attempt: Attempt) -> str:
+    """`817: hourly_orders, 2026-11-12 07:00 −08:00, running`, by the clocks of its schedule."""
+    workflow = attempt.session.workflow
+    at = local_text(attempt.session.session_time, zone_of(attempt, schedule_of(workflow)))
+    return f"{attempt.pk}: {workflow.name}, {at}, {attempt.status}"
 
 
 def counted(number: int) -> str:

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 
 from projects.admin.columns import list_url, row_url
-from scheduler.admin.cells import status_state
+from scheduler.admin.cells import label_of, status_state
 from scheduler.backfill import BackfillConflict, Plan, backfill
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Schedule
@@ -48,7 +48,7 @@ class Choice:
 
     @property
     def label(self) -> str:
-        return f"{self.schedule.workflow.project.name} / {self.schedule.workflow.name}"
+        return label_of(self.schedule)
 
     @property
     def url(self) -> str:

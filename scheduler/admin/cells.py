@@ -33,6 +33,10 @@ def slot_time(instant: datetime | None, schedule: Schedule | None) -> str:
     )
 
 
+def label_of(schedule: Schedule) -> str:
+    return f"{schedule.workflow.project.name} / {schedule.workflow.name}"
+
+
 def timetable_text(schedule: Schedule) -> str:
     try:
         return schedule.timetable.describe()

@@ -2,14 +2,18 @@
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 
 from projects.admin.columns import EMPTY, link_column, list_links, list_url, moment_column
 from projects.admin.lists import HindcastAdmin, KeysetAdmin, linked, row_id
 from projects.models import Workflow
+from scheduler.admin import backfill_actions
 from scheduler.admin.cells import schedule_of, slot_time, status_state
 from scheduler.models import Attempt, Backfill, Pool, Schedule, Skip
+from scheduler.retrying import failed_of
 
 
 @admin.register(Backfill)
@@ -29,6 +33,8 @@ class BackfillAdmin(KeysetAdmin[Backfill]):
     list_filter = (linked("schedule", Schedule), linked("workflow", Workflow))
     search_fields = ("name",)
     search_help_text = "An id, or how a name starts."
+    actions = ("kill", "retry_failed")
+    row_actions = actions
     sections = (
         (None, ("name", "schedule", "workflow", "first", "count", "sessions", "concurrency")),
         ("What became of it", ("progress", "work")),
@@ -41,6 +47,33 @@ class BackfillAdmin(KeysetAdmin[Backfill]):
 
     def view_on_site(self, obj: Backfill) -> str:
         return reverse("backfill", args=[obj.pk])
+
+    # --- actions ---------------------------------------------------------------------------------------
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("scheduler.run_attempt")
+
+    def has_backfill_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("scheduler.backfill_schedule")
+
+    @admin.action(description="Kill…", permissions=["run"])
+    def kill(self, request: HttpRequest, rows: QuerySet[Backfill]) -> HttpResponse | None:
+        return backfill_actions.kill(self, request, rows, now=timezone.now())
+
+    @admin.action(description="Retry what failed…", permissions=["backfill"])
+    def retry_failed(self, request: HttpRequest, rows: QuerySet[Backfill]) -> HttpResponse | None:
+        return backfill_actions.retry(self, request, rows)
+
+    def buttons(self, request: HttpRequest, object_id: str) -> list[tuple[str, str]]:
+        backfill = self.get_object(request, object_id)
+        if backfill is None:
+            return []
+        live = Attempt.objects.live().filter(backfill=backfill).exists()
+        idle = "retry_failed" if live or not failed_of(backfill.pk).exists() else "kill"
+        offered = [button for button in super().buttons(request, object_id) if button[0] != idle]
+        return offered if live or idle == "kill" else []
+
+    # --- cells -----------------------------------------------------------------------------------------
 
     @admin.display(description="From")
     def first(self, backfill: Backfill) -> str:

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from projects.admin.confirm import confirm, is_confirmed
+from projects.admin.confirm import YES, confirm, is_confirmed
 from projects.admin.project import ProjectAdmin
 from projects.models import Project
 from scheduler import deletion
@@ -32,8 +32,16 @@ class DeletableProjectAdmin(ProjectAdmin):
                 "logs stay in the database, and are hidden. A deleted project does not come back."
             )
             lines = [line_of(project) for project in selected]
-            button = f"Delete {counted(len(selected))}"
-            return confirm(self, request, selected, action="delete_projects", button=button, text=text, lines=lines)
+            return confirm(
+                self,
+                request,
+                selected,
+                action="delete_projects",
+                title=f"Delete the project “{selected[0].name}”" if len(selected) == 1 else "",
+                buttons=[(YES, f"Delete {counted(len(selected))}")],
+                text=text,
+                lines=lines,
+            )
         gone = [project for project in selected if self._deleted(request, project)]
         self.message_user(request, f"{counted(len(gone))} deleted.", messages.SUCCESS)
         return None
@@ -49,7 +57,9 @@ class DeletableProjectAdmin(ProjectAdmin):
 
 def line_of(project: Project) -> str:
     ends = deletion.extent(project.pk)
-    return f"{project.name}: {ends.schedules} schedules, {ends.queued} queued attempts, {ends.running} running"
+    parts = ((ends.schedules, "schedule"), (ends.queued, "queued attempt"), (ends.running, "running attempt"))
+    counts = [f"{count:,} {word}" if count == 1 else f"{count:,} {word}s" for count, word in parts]
+    return f"{project.name}: {', '.join(counts)}"
 
 
 def counted(number: int) -> str:

@@ -1,7 +1,5 @@
 """Schedules: looked at, enabled, disabled, and backfilled; their timetables come with the revisions."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,7 +12,7 @@ from projects.admin.columns import link_column, list_links, list_url, moment_col
 from projects.admin.lists import ReadOnlyAdmin, linked
 from projects.models import Project, Workflow
 from scheduler import schedules
-from scheduler.admin import backfill_action
+from scheduler.admin import backfill_action, enable_action, skip_action
 from scheduler.admin.cells import slot_time, timetable_text
 from scheduler.models import Schedule
 
@@ -54,7 +52,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     search_fields = ("workflow__name", "workflow__project__name", "=id")
     search_help_text = "Part of the name of a workflow or its project, or an id."
     ordering = ("workflow__project__name", "workflow__name")
-    actions = ("backfill", "enable", "disable")
+    actions = ("backfill", "skip", "enable", "disable")
     row_actions = actions
     sections = (
         (None, ("workflow", link_column("workflow.project", "Project"), "state", "work")),
@@ -85,32 +83,35 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     def backfill(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
         return backfill_action.respond(self, request, rows, now=timezone.now())
 
+    @admin.action(description="Skip to…", permissions=["operate"])
+    def skip(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
+        return skip_action.respond(self, request, rows, now=timezone.now())
+
     @admin.action(description="Enable", permissions=["operate"])
-    def enable(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        self._switch(request, rows, schedules.enable, "enabled")
+    def enable(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
+        return enable_action.respond(self, request, rows, now=timezone.now())
 
     @admin.action(description="Disable", permissions=["operate"])
     def disable(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        self._switch(request, rows, schedules.disable, "disabled")
-
-    def _switch(self, request: HttpRequest, rows: QuerySet[Schedule], verb: Callable[..., bool], done: str) -> None:
-        now: datetime = timezone.now()
+        now = timezone.now()
         selected = list(rows.select_related("workflow").order_by("pk"))
-        changed = [schedule for schedule in selected if verb(schedule.pk, now=now)]
+        changed = [schedule for schedule in selected if schedules.disable(schedule.pk, now=now)]
         for schedule in changed:
-            self.log_change(request, schedule, done.capitalize())
-        text = f"{len(changed)} of {len(selected)} schedules {done}."
+            self.log_change(request, schedule, "Disabled")
+        text = f"{len(changed)} of {len(selected)} schedules disabled."
         rest = len(selected) - len(changed)
         if rest:
-            text += f" {rest} {'was' if rest == 1 else 'were'} {done} before."
+            text += f" {rest} {'was' if rest == 1 else 'were'} disabled before."
         self.message_user(request, text, messages.SUCCESS if changed else messages.WARNING)
 
     def buttons(self, request: HttpRequest, object_id: str) -> list[tuple[str, str]]:
         schedule = self.get_object(request, object_id)
         if schedule is None:
             return []
-        idle = "enable" if schedule.disabled_at is None else "disable"
-        return [button for button in super().buttons(request, object_id) if button[0] != idle]
+        idle = {"enable" if schedule.disabled_at is None else "disable"}
+        if schedule.next_session_time is None:
+            idle.add("skip")
+        return [button for button in super().buttons(request, object_id) if button[0] not in idle]
 
     # --- cells -----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from scheduler import attempts, dispatch
 from scheduler.attempts import Claim
+from scheduler.execution import alone
 from scheduler.execution.lanes import RoundRobin, consumed
 from scheduler.execution.lease import keeper, order, seconds
 from scheduler.execution.run import run
@@ -66,7 +67,10 @@ def run_next(*lanes: Lane, empty: dict[Lane, float] | None = None) -> bool:
         bound_contextvars(attempt=claim.attempt_id, lane=lane.value),
         keeper.hold(claim, claimed_at=claimed_at) as lease,
     ):
-        run(lease, clock=utc_now)
+        if alone.wanted(claim):
+            alone.run_alone(lease)
+        else:
+            run(lease, clock=utc_now)
     return True
 
 

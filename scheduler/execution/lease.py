@@ -62,6 +62,10 @@ class Lease:
         self._cancel_at: float | None = None
 
     @property
+    def lost(self) -> bool:
+        return self._lost
+
+    @property
     def canceled(self) -> bool:
         return self._cancel_at is not None
 
@@ -216,10 +220,14 @@ class Keeper:
 
 
 def renew(leases: list[Lease]) -> None:
-    """Prolong all of them in one statement; those missing in the answer are lost."""
+    """Prolong all of them in one statement; those missing in the answer are lost.
+
+    One that is lost already ends, so that somebody else may begin, even while the thread that held it hangs.
+    """
     asked_at = seconds()
-    answer = attempts.renew([lease.claim for lease in leases])
-    for lease in leases:
+    held = [lease for lease in leases if not lease.lost]
+    answer = attempts.renew([lease.claim for lease in held])
+    for lease in held:
         if lease.claim not in answer:
             lease.lose()
             continue

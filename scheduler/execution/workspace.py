@@ -3,6 +3,7 @@
 import os
 import shutil
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -37,19 +38,20 @@ class Workspace:
     def _make(self) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         for left in self._folder.parent.glob(f"{self._attempt_id}.*"):
-            _remove(left)  # a worker that was killed left it; this one alone holds the attempt now
+            remove_folder(left)  # a worker that was killed left it; this one alone holds the attempt now
         self._folder.mkdir(mode=0o700)
         if self._archive:
             archives.extract(self._archive, self._folder)
 
     def remove(self) -> None:
-        """Links in it are removed, never followed. What cannot be removed is logged."""
+        """At the end of the attempt; `remove_folder` says how."""
         if not self._made:
             return
-        _remove(self._folder)
+        remove_folder(self._folder)
 
 
-def _remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> bool:
+    """Links in it are removed, never followed. False: something of it is left, and that was logged."""
     try:
         shutil.rmtree(folder)
     except OSError:
@@ -57,12 +59,19 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         log.warning("workspace_left", folder=folder.name)
+        return False
+    return True
 
 
 def _open_folders(folder: Path) -> None:
-    """Give ourselves back the folders that a task locked."""
+    """Give ourselves back the folders that a task locked. Those of another user stay as they are."""
+    _open(folder)
     for parent, folders, _ in os.walk(folder):
         for name in folders:
-            inside = Path(parent, name)
-            if not inside.is_symlink():
-                inside.chmod(0o700)
+            _open(Path(parent, name))
+
+
+def _open(folder: Path) -> None:
+    with suppress(OSError):
+        if not folder.is_symlink():
+            folder.chmod(0o700)

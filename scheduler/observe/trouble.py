@@ -4,6 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 
 SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+# A first connection makes the file that is shared by all; on a full disk it finds no room for that.
+SQLITE_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 DISK_FULL = "53100"
 BUSY = {"55P03", "57014", "40P01", "40001"}  # lock_timeout, statement_timeout, a deadlock, a lost race
 
@@ -37,8 +39,8 @@ GONE = Trouble(
 def trouble_of(error: Exception) -> Trouble:
     """`error` is a DatabaseError of Django's; its cause, the driver's own, tells more."""
     cause = error.__cause__
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without SQLite's finer distinctions
+    code = getattr(cause, "sqlite_errorcode", 0)
     state = getattr(cause, "sqlstate", None)
-    if code == sqlite3.SQLITE_FULL or state == DISK_FULL:
+    if code in SQLITE_NO_ROOM or state == DISK_FULL:
         return FULL
-    return LOCKED if code in SQLITE_BUSY or state in BUSY else GONE
+    return LOCKED if code & 0xFF in SQLITE_BUSY or state in BUSY else GONE  # without SQLite's finer distinctions

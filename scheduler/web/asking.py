@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django import forms
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from scheduler.web.frame import Page
+from scheduler.web.plan_table import PlanTable
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ def ask(
     action: str = "",
     form: forms.Form | None = None,
     refusal: str = "",
+    plan: PlanTable | None = None,
+    values: Mapping[str, str] | None = None,
+    is_answer: bool = False,
 ) -> HttpResponse:
+    """`plan` stands under the form, and `values` are sent along with it. A `text` that `is_answer` gets the focus."""
     facts = {
         "page": page,
         "text": text,
@@ -38,5 +44,8 @@ def ask(
         "action": action or request.path,
         "form": form,
         "refusal": refusal,
+        "plan": plan,
+        "values": values or {},
+        "is_answer": is_answer,
     }
     return render(request, "hindcast/ask.html", facts)

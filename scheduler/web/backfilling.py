@@ -67,7 +67,7 @@ def backfill_form(request: HttpRequest, schedule_id: int) -> HttpResponse:
         form.refuse(refusal)
         return _page(request, schedule, form)
     except BackfillConflict as conflict:
-        return _page(request, schedule, form, plan=conflict.plan, refusal=_conflict_text(conflict.plan))
+        return _page(request, schedule, form, plan=conflict.plan, refusal=conflict_text(conflict.plan))
     except PlanChanged as changed:
         text = "The schedule has moved on since the preview, so other sessions would run now. Look again."
         return _page(request, schedule, form, plan=changed.plan, refusal=text)
@@ -108,7 +108,7 @@ def _run(request: HttpRequest, schedule: Schedule, form: BackfillForm) -> Plan:
     return plan
 
 
-def _conflict_text(plan: Plan) -> str:
+def conflict_text(plan: Plan) -> str:
     name, conflicts = plan.request.attempt_name, len(plan.conflicts)
     named = sum(item.conflict is not None and item.conflict.name == name for item in plan.conflicts)
     text = f"{conflicts:,} of {sessions_text(len(plan.planned))} cannot run as asked."

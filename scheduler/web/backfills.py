@@ -15,9 +15,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.models import Attempt, AttemptStatus, Backfill
-from scheduler.models.attempt import DONE
+from scheduler.models.attempt import DONE, LIVE
+from scheduler.retrying import RETRIABLE, failed_of
+from scheduler.web.backfill_acting import kill_button, killable
 from scheduler.web.crumbs import workflow_crumbs
-from scheduler.web.frame import Link, Page, signed_in
+from scheduler.web.frame import BACKFILL, RUN, Link, Page, signed_in
 from scheduler.web.paging import KeyPage, key_of, key_page
 from scheduler.web.plan_table import sessions_text
 from scheduler.web.rows import AttemptRow, attempt_row, length_of, reason_text, state_of
@@ -185,14 +187,32 @@ def _live_facts(request: HttpRequest, backfill: Backfill, now: datetime) -> dict
         "grid": _grid(backfill, attempts, after, now),
         "failures": _failures(attempts, now) if failed else [],
         "failures_rest": f"{failed - FAILURES_SHOWN:,} more failed." if failed > FAILURES_SHOWN else "",
+        **_action_facts(request, backfill, counts),
         "poll_href": "" if state.is_done else f"{progress_href}?after={after}" if after else progress_href,
     }
+
+
+def _action_facts(request: HttpRequest, backfill: Backfill, counts: Mapping[str, int]) -> dict[str, str]:
+    """Addresses of what can be done with it now, and the words; empty where it cannot, or the reader may not."""
+    facts: dict[str, str] = {}
+    kill = killable(counts)
+    if kill and request.user.has_perm(RUN):
+        facts |= {"kill_href": reverse("backfill_kill", args=[backfill.pk]), "kill_text": kill_button(kill)}
+    live = any(counts.get(status) for status in LIVE)
+    if not live and backfill.schedule_id and request.user.has_perm(BACKFILL):
+        failed = failed_of(backfill.pk).count() if any(counts.get(status) for status in RETRIABLE) else 0
+        if failed:
+            text = f"Retry {sessions_text(failed)}"
+            facts |= {"retry_href": reverse("backfill_retry", args=[backfill.pk]), "retry_text": text}
+    return facts
 
 
 def _eta(attempts: QuerySet[Attempt], counts: Mapping[str, int], now: datetime) -> str:
     """Rate and time left in words, from what is done so far; how long it took, once all is done."""
     done = sum(counts.get(status, 0) for status in DONE)
     left = sum(counts.values()) - done
+    if left and not killable(counts):
+        return "the rest is being killed"
     times = attempts.filter(status__in=DONE).aggregate(began=Min("started_at"), ended=Max("finished_at"))
     began, ended = times["began"], times["ended"]
     if began is None or ended is None:

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from scheduler.web import acting, attempts, backfilling, backfills, schedules, sessions, switching
+from scheduler.web import acting, attempts, backfill_acting, backfilling, backfills, schedules, sessions, switching
 from scheduler.web.frame import Page
 from scheduler.web.health import healthz, livez
 
@@ -21,6 +21,8 @@ urlpatterns = [
     path("backfills", backfills.backfill_list, name="backfills"),
     path("backfills/<int:backfill_id>", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/progress", backfills.backfill_progress, name="backfill_progress"),
+    path("backfills/<int:backfill_id>/kill", backfill_acting.backfill_kill, name="backfill_kill"),
+    path("backfills/<int:backfill_id>/retry", backfill_acting.backfill_retry, name="backfill_retry"),
     path("sessions/<int:session_id>", sessions.session_page, name="session"),
     path("attempts", attempts.attempt_list, name="attempts"),
     path("attempts/<int:attempt_id>", attempts.attempt_page, name="attempt"),

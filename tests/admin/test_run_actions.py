@@ -8,7 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from projects.models import Project
-from scheduler.models import Attempt, AttemptStatus, Schedule
+from scheduler.backfill import backfill
+from scheduler.models import Attempt, AttemptStatus, Backfill, Schedule
 
 ATTEMPTS = "/admin/scheduler/attempt/"
 PROJECTS = "/admin/projects/project/"
@@ -37,7 +38,7 @@ def test_killing_asks_with_the_count_and_then_kills(
     before = Attempt.objects.filter(status="killed").count()
     said = act(client, ATTEMPTS, "kill", *rows, confirmed="yes")
 
-    assert 'value="Kill 2 attempts"' in asked
+    assert 'value="yes">Kill 2 attempts</button>' in asked
     assert before == 0
     assert "2 of 2 attempts killed." in said
     assert [Attempt.objects.get(pk=pk).status for pk in rows] == ["killed", "canceling", "success"]
@@ -53,7 +54,7 @@ def test_failed_attempts_are_resumed(
     said = act(client, ATTEMPTS, "retry_failed", failed.pk, done.pk, confirmed="yes")
 
     retry = Attempt.objects.get(resumed_from=failed)
-    assert 'value="Retry 1 attempt"' in asked
+    assert 'value="yes">Retry 1 attempt</button>' in asked
     assert "1 of 1 attempt retried." in said
     assert (retry.session_id, retry.status, retry.name[:6]) == (failed.session_id, "queued", "retry-")
 
@@ -81,7 +82,7 @@ def test_deleting_a_project_asks_with_what_it_ends(
     before = Project.objects.live().count()
     said = act(client, PROJECTS, "delete_projects", project.pk, confirmed="yes")
 
-    assert "sales: 1 schedules, 1 queued attempts, 0 running" in asked
+    assert "sales: 1 schedule, 1 queued attempt, 0 running attempts" in asked
     assert before == 1
     assert "1 project deleted." in said
     assert (Project.objects.live().count(), Attempt.objects.get().status) == (0, "killed")
@@ -104,3 +105,95 @@ def test_none_of_it_is_done_without_the_permission(
 
     assert sorted(Attempt.objects.values_list("status", flat=True)) == ["error", "queued"]
     assert Project.objects.live().exists()
+
+
+# --- backfills ----------------------------------------------------------------------------------------------
+
+BACKFILLS = "/admin/scheduler/backfill/"
+
+
+@pytest.fixture
+def make_run(schedule: Schedule, now: datetime) -> Callable[..., Backfill]:
+    """A backfill of three sessions; the first ones are in these states."""
+
+    def make(name: str, hours: int, *states: AttemptStatus) -> Backfill:
+        plan = backfill(
+            schedule_id=schedule.pk,
+            attempt_name=name,
+            from_time=now - timedelta(hours=hours),
+            count=3,
+            dry_run=False,
+            now=now,
+        )
+        assert plan.backfill
+        for item, state in zip(plan.planned, states, strict=False):
+            Attempt.objects.filter(pk=item.attempt_id).update(status=state, finished_at=now)
+        return plan.backfill
+
+    return make
+
+
+def test_killing_backfills_asks_with_the_count_and_then_kills(
+    client: Client, make_run: Callable[..., Backfill]
+) -> None:
+    rows = [
+        make_run("first", 9, AttemptStatus.SUCCESS).pk,
+        make_run("second", 6).pk,
+        make_run("over", 3, *[AttemptStatus.SUCCESS] * 3).pk,
+    ]
+
+    asked = act(client, BACKFILLS, "kill", *rows)
+    before = Attempt.objects.filter(status="killed").count()
+    said = act(client, BACKFILLS, "kill", *rows, confirmed="yes")
+
+    assert "<h1>Kill 2 backfills</h1>" in asked
+    assert (
+        "“first” of hourly_report: 2 attempts wait, and are killed at once. 1 attempt is done, and stays so." in asked
+    )
+    assert ">Kill 5 attempts</button>" in asked
+    assert before == 0
+    assert "5 attempts are being killed. No other starts." in said
+    assert list(Attempt.objects.order_by("pk").values_list("status", flat=True)) == [
+        *["success", "killed", "killed"],
+        *["killed"] * 3,
+        *["success"] * 3,
+    ]
+    assert "Nothing of the selected backfills waits or runs." in act(client, BACKFILLS, "kill", *rows)
+
+
+def test_a_backfills_page_offers_what_can_be_done(
+    make_staff: Callable[..., User], enter: Callable[[User], Client], make_run: Callable[..., Backfill]
+) -> None:
+    client = enter(make_staff("rolf", "scheduler.run_attempt", "scheduler.backfill_schedule"))
+    made = [
+        make_run("going", 9, AttemptStatus.ERROR),
+        make_run("failed", 6, *[AttemptStatus.ERROR] * 3),
+        make_run("over", 3, *[AttemptStatus.SUCCESS] * 3),
+    ]
+
+    offered = [[name for name, _ in client.get(f"{BACKFILLS}{row.pk}/change/").context["row_actions"]] for row in made]
+
+    assert offered == [["kill"], ["retry_failed"], []]
+
+
+def test_retrying_what_failed_is_asked_on_the_backfills_page(
+    make_staff: Callable[..., User], enter: Callable[[User], Client], make_run: Callable[..., Backfill]
+) -> None:
+    client = enter(make_staff("rolf", "scheduler.backfill_schedule"))
+    row = make_run("failed", 6, *[AttemptStatus.ERROR] * 3)
+
+    asked = act(client, BACKFILLS, "retry_failed", row.pk)
+    refused = act(client, BACKFILLS, "retry_failed", row.pk, make_run("other", 3).pk)
+
+    assert ">Retry 3 sessions</button>" in asked
+    assert "Select one backfill" in refused
+
+
+def test_backfills_are_not_killed_without_the_permission(
+    make_staff: Callable[..., User], enter: Callable[[User], Client], make_run: Callable[..., Backfill]
+) -> None:
+    row = make_run("going", 3)
+
+    act(enter(make_staff("sam")), BACKFILLS, "kill", row.pk, confirmed="yes")
+
+    assert set(Attempt.objects.values_list("status", flat=True)) == {"queued"}

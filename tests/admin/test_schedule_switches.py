@@ -1,15 +1,23 @@
-"""Enabling and disabling schedules in the admin goes through the verbs."""
+"""Enabling, disabling and skipping schedules in the admin goes through the verbs."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
-from scheduler.models import Schedule
+from scheduler.models import Schedule, Skip
 
 URL = "/admin/scheduler/schedule/"
+
+
+@pytest.fixture(autouse=True)
+def clock(now: datetime) -> Any:
+    with time_machine.travel(now, tick=False):
+        yield
 
 
 @pytest.fixture
@@ -17,10 +25,9 @@ def client(make_staff: Callable[..., User], enter: Callable[[User], Client]) -> 
     return enter(make_staff("olaf", "scheduler.change_schedule"))
 
 
-def switch(client: Client, action: str, *schedules: Schedule) -> str:
-    response = client.post(
-        URL, {"action": action, "_selected_action": [schedule.pk for schedule in schedules]}, follow=True
-    )
+def switch(client: Client, action: str, *schedules: Schedule, **fields: str) -> str:
+    rows = [schedule.pk for schedule in schedules]
+    response = client.post(URL, {"action": action, "_selected_action": rows, **fields}, follow=True)
     return " ".join(str(message) for message in response.context["messages"])
 
 
@@ -36,6 +43,47 @@ def test_disabling_says_how_many_changed(client: Client, make_schedule: Callable
     assert off.disabled_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.fixture
+def behind(make_schedule: Callable[..., Schedule]) -> list[Schedule]:
+    """Two that were disabled at 09:30, with three and two sessions due since, and one that is enabled."""
+    at = datetime.fromisoformat("2026-03-02T09:30:00Z")
+    first = make_schedule(name="a", at=at, disabled_at=at)
+    second = make_schedule(name="b", at=at + timedelta(hours=1), disabled_at=at)
+    return [first, second, make_schedule(name="c")]
+
+
+def test_enabling_asks_what_to_do_with_the_sessions_that_came_due(client: Client, behind: list[Schedule]) -> None:
+    response = client.post(URL, {"action": "enable", "_selected_action": [schedule.pk for schedule in behind]})
+
+    html = response.content.decode()
+    assert "While disabled, 5 sessions came due." in html
+    assert ("sales / a: 3 sessions" in html, "sales / b: 2 sessions" in html, "sales / c" in html) == (
+        True,
+        True,
+        False,
+    )
+    assert 'value="run">Run 5 sessions</button>' in html
+    assert 'value="skip">Skip 5 sessions</button>' in html
+    assert Schedule.objects.filter(disabled_at=None).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "said", "following", "skips"),
+    [
+        ("run", "2 of 3 schedules enabled. 1 was enabled before.", [10, 11, 13], 0),
+        ("skip", "2 of 3 schedules enabled. 1 was enabled before. 3 sessions skipped.", [12, 12, 13], 3),
+    ],
+)
+def test_they_are_run_or_skipped(
+    client: Client, behind: list[Schedule], choice: str, said: str, following: list[int], skips: int
+) -> None:
+    told = switch(client, "enable", *behind, confirmed=choice)
+
+    hours = [schedule.next_session_time.hour for schedule in Schedule.objects.order_by("pk")]
+    assert (told, hours, Skip.objects.count()) == (said, following, skips)
+    assert not Schedule.objects.filter(disabled_at__isnull=False).exists()
+
+
 def test_enabling_says_how_many_changed(client: Client, make_schedule: Callable[..., Schedule]) -> None:
     off = [make_schedule(name=name, disabled_at=datetime(2026, 1, 1, tzinfo=UTC)) for name in ("a", "b")]
 
@@ -45,7 +93,7 @@ def test_enabling_says_how_many_changed(client: Client, make_schedule: Callable[
     assert Schedule.objects.filter(disabled_at=None).count() == 2
 
 
-@pytest.mark.parametrize("action", ["enable", "disable"])
+@pytest.mark.parametrize("action", ["enable", "disable", "skip"])
 def test_switching_needs_the_right_to_change_schedules(
     action: str, schedule: Schedule, make_staff: Callable[..., User], enter: Callable[[User], Client]
 ) -> None:
@@ -76,4 +124,77 @@ def test_a_schedules_page_offers_the_actions_that_make_sense(
         [name for name, _ in client.get(f"{URL}{schedule.pk}/change/").context["row_actions"]] for schedule in (on, off)
     ]
 
-    assert offered == [["backfill", "disable"], ["backfill", "enable"]]
+    assert offered == [["backfill", "skip", "disable"], ["backfill", "skip", "enable"]]
+
+
+# --- skipping ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def zones(make_schedule: Callable[..., Schedule]) -> list[Schedule]:
+    """Two hourly schedules whose next session is 13:00 UTC."""
+    return [make_schedule(name="a"), make_schedule(name="b", timezone="Asia/Tokyo")]
+
+
+def ask(client: Client, action: str, schedules: list[Schedule], **fields: str) -> Any:
+    return client.post(URL, {"action": action, "_selected_action": [row.pk for row in schedules], **fields})
+
+
+def test_a_skip_asks_for_a_time_or_a_count(client: Client, schedule: Schedule) -> None:
+    html = ask(client, "skip", [schedule]).content.decode()
+
+    assert "<h1>Skip sessions of sales / hourly_report</h1>" in html
+    assert 'name="next_time"' in html
+    assert 'name="count"' in html
+    assert "Preview</button>" in html
+
+
+def test_a_skip_is_previewed_then_done(client: Client, zones: list[Schedule]) -> None:
+    preview = ask(client, "skip", zones, count="3", confirmed="preview")
+    html = preview.content.decode()
+    before = Skip.objects.count()
+
+    said = switch(client, "skip", *zones, count="3", confirmed="skip", **dict(preview.context["values"]))
+
+    assert "sales / a: 3 sessions would be skipped: 2026-03-02 13:00 +00:00 to 2026-03-02 15:00 +00:00." in html
+    assert "sales / b: 3 sessions would be skipped: 2026-03-02 22:00 +09:00 to 2026-03-03 00:00 +09:00." in html
+    assert 'value="skip">Skip 6 sessions</button>' in html
+    assert (before, Skip.objects.count(), said) == (0, 6, "6 sessions skipped.")
+    assert {row.next_session_time.hour for row in Schedule.objects.all()} == {16}
+
+
+def test_a_local_time_is_read_in_the_zone_of_each(client: Client, zones: list[Schedule]) -> None:
+    html = ask(client, "skip", zones, next_time="2026-03-03 01:00", confirmed="preview").content.decode()
+
+    assert "sales / a: 12 sessions would be skipped" in html
+    assert "sales / b: 3 sessions would be skipped" in html
+
+
+def test_what_was_not_previewed_is_not_skipped(client: Client, zones: list[Schedule]) -> None:
+    shown = dict(ask(client, "skip", zones, count="3", confirmed="preview").context["values"])
+
+    html = ask(client, "skip", zones, count="4", confirmed="skip", **shown).content.decode()
+
+    assert "Skip 8 sessions</button>" in html
+    assert not Skip.objects.exists()
+
+
+def test_one_that_cannot_skip_keeps_the_others_from_it(client: Client, zones: list[Schedule]) -> None:
+    Schedule.objects.filter(pk=zones[1].pk).update(next_session_time=None, next_run_time=None)
+
+    html = ask(client, "skip", zones, count="3", confirmed="skip").content.decode()
+
+    assert "sales / b: There is nothing to skip" in html
+    assert "Nothing has changed. Correct the error below." in html
+    assert not Skip.objects.exists()
+
+
+@pytest.mark.parametrize("fields", [{}, {"next_time": "soon"}, {"count": "x"}, {"next_time": "2026-03-02 11:00"}])
+def test_a_time_that_cannot_be_is_refused_beside_the_field(
+    client: Client, schedule: Schedule, fields: dict[str, str]
+) -> None:
+    html = ask(client, "skip", [schedule], confirmed="skip", **fields).content.decode()
+
+    assert 'class="errorlist"' in html
+    assert "autofocus" in html
+    assert not Skip.objects.exists()

@@ -142,6 +142,32 @@ def test_renewing_nothing_asks_nothing(db, django_assert_num_queries):
         assert attempts.renew([]) == {}
 
 
+def end_by_success(held, at):
+    attempts.succeed(held, now=at)
+
+
+def end_by_kill(held, at):
+    attempts.give_back(held, now=at)
+    attempts.kill(held.attempt_id, now=at)
+
+
+def end_by_the_reaper(held, at):
+    Attempt.objects.filter(pk=held.attempt_id).update(deliveries=3)
+    expire(held)
+    attempts.reap(now=at)
+
+
+@pytest.mark.parametrize("end", [end_by_success, end_by_kill, end_by_the_reaper])
+def test_whoever_slept_since_a_look_at_the_clock_moves_no_end_before_the_beginning(queued, end):
+    held = attempts.claim(lanes=LANES, worker="test", now=queued.created_at - HOUR)
+
+    end(held, queued.created_at - 2 * HOUR)
+
+    queued.refresh_from_db()
+    assert queued.done
+    assert queued.created_at == queued.started_at == queued.finished_at
+
+
 def test_a_queued_attempt_is_killed_at_once(queued):
     assert attempts.kill(queued.pk, now=NOW)
 

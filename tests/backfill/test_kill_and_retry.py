@@ -206,3 +206,22 @@ def test_without_its_schedule_it_is_refused(half_failed: Backfill, schedule: Sch
 
     with pytest.raises(ScheduleGone):
         retry_failed(half_failed, attempt_name="mend", dry_run=False, now=LATER)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_retries_at_the_same_time_run_each_session_once(half_failed: Backfill) -> None:
+    barrier = Barrier(2, timeout=30)
+
+    def at_once(name: str) -> int:
+        barrier.wait()
+        try:
+            return len(retry_failed(half_failed, attempt_name=name, dry_run=False, now=LATER).planned)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(at_once, name) for name in ("one", "other")]
+
+        assert sorted(future.result() for future in done) == [0, 3]
+    assert Attempt.objects.live().count() == 3

@@ -197,7 +197,7 @@ def test_a_worker_that_must_end_at_once_kills_what_runs_and_gives_it_back(
 
     worker.process.wait(15)
     wait_until(lambda: not alive(f"sleep {marker}"), 5)
-    assert Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED
+    wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == AttemptStatus.QUEUED, 5)  # the command ends first
     assert Attempt.objects.get(pk=attempt.pk).deliveries == 0
 
 

@@ -32,12 +32,12 @@ PATIENCE = 60.0
 @pytest.fixture
 def worker(start_worker: Callable[..., Process]) -> Callable[..., Process]:
     """worker(pool="prefork", HINDCAST_CRASH_AT="name:2"): a real worker with short leases."""
-    return lambda pool="threads", **environment: start_worker(pool, **SHORT, **environment)
+    return lambda pool="threads", **environment: start_worker(pool, **{**SHORT, **environment})
 
 
 @pytest.fixture
 def beat(start_beat: Callable[..., Process]) -> Callable[..., Process]:
-    return lambda **environment: start_beat(**SHORT, **environment)
+    return lambda **environment: start_beat(**{**SHORT, **environment})
 
 
 @dataclass

@@ -10,7 +10,8 @@ I5   a successful attempt has successful tasks, and had run to its end
 I6   one delivery ran a task once, and only the last one holds the result
 I7   nothing ran after it was killed
 I8   a backfill has as many attempts as it says
-I9   no process and no workspace is left of what ended
+I9   no process and no workspace is left of what ended, and the broker holds no more than its window of doorbells,
+     none of them taken and not acknowledged
 I10  a session has an attempt
 
 That the suite can fail was tried by hand, one change at a time, each taken back afterwards:
@@ -23,14 +24,19 @@ That the suite can fail was tried by hand, one change at a time, each taken back
   refusal for an end.
 """
 
+import os
 import re
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from django.conf import settings
 from django.db import connection
 
+from scheduler.celery import app
 from scheduler.models import Attempt, AttemptStatus, Schedule, Session, Skip
 
 LEGAL = {
@@ -140,6 +146,7 @@ def broken(
     found["I9 processes"] = list(left_processes(work))
     left = list(left_workspaces(work))
     found["I9 workspaces"] = list(left) if len(left) > workspaces_left else []
+    found["I9 messages"] = left_messages()
     return {name: rows for name, rows in found.items() if rows}
 
 
@@ -188,7 +195,36 @@ def left_processes(work: Path) -> Iterator[str]:
 
 
 def left_workspaces(work: Path) -> Iterator[str]:
-    """Folders of the delivery that ended its attempt. Those of killed workers are removed by nobody but the host."""
+    """Folders of the delivery that ended its attempt. A living worker removes those of killed ones within a lease."""
     for pk, token in Attempt.objects.filter(finished_at__isnull=False).values_list("pk", "lease_token"):
         if (work / f"{pk}.{token}").exists():
             yield f"{pk}.{token}"
+
+
+def left_messages() -> list[str]:
+    """More than the window in a queue of this test's own, and messages that a worker took and never acknowledged.
+
+    What a killed worker took from Redis comes back by the visibility timeout alone, and counts as if it were there.
+    Without queues of its own (the fixture `own_broker`) there is nothing that could be told apart.
+    """
+    queues = app.conf.task_queues or ()
+    most = 2 * settings.HINDCAST_DOORBELLS
+    with app.connection_for_read() as broker:
+        kind, channel = broker.transport.driver_type, broker.default_channel
+        held = {queue.name: queue(channel).queue_declare().message_count for queue in queues}
+        if kind == "redis":
+            under_way = b" ".join(channel.client.hvals(channel.unacked_key)).decode()
+            held = {name: count + under_way.count(f'"{name}"]') for name, count in held.items()}
+    return [
+        *(f"{count} messages in {name}" for name, count in held.items() if count > most),
+        *(f"not acknowledged: {line}" for line in unacknowledged(kind) if any(name in line for name in held)),
+    ]
+
+
+def unacknowledged(kind: str) -> list[str]:
+    """Queues of RabbitMQ with messages that are not acknowledged; its administrator alone may ask."""
+    if kind != "amqp" or os.geteuid() != 0 or not shutil.which("rabbitmqctl"):
+        return []
+    asked = ["rabbitmqctl", "--quiet", "list_queues", "--no-table-headers", "messages_unacknowledged", "name"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
+    return [line for line in answer.stdout.splitlines() if not line.startswith("0")]

@@ -1,4 +1,4 @@
-"""Beats that are killed, doubled, or away for days."""
+"""Beats that are killed, doubled, or away for days: F2, F4, F12."""
 
 import signal
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Brokers that are away, emptied, or say the same thing again and again."""
+"""Brokers that are away, emptied, or say the same thing again and again: F6, F8, F20."""
 
 from collections.abc import Callable
 from typing import Any

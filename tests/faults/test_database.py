@@ -1,4 +1,4 @@
-"""Database connections that are cut under load."""
+"""Database connections that are cut under load: F7."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

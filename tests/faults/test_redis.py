@@ -1,4 +1,4 @@
-"""A Redis of the test's own that is stopped, started again and emptied. Needs the program `redis-server`."""
+"""A Redis of the test's own that is stopped, started again and emptied: F5, F6. Needs the program `redis-server`."""
 
 import shutil
 import signal

@@ -1,6 +1,6 @@
-"""A web process that is killed in the middle of a request to backfill.
+"""A web process that is killed in the middle of a request to backfill: F3.
 
-Eight requests at once for the same backfill are tried in tests/api/test_races.py.
+Eight requests at once for the same backfill (F13) are tried in tests/api/test_races.py.
 """
 
 import http.client
@@ -72,3 +72,10 @@ def answers(address: str) -> bool:
         time.sleep(0.1)
         return False
     return True
+
+
+def post(url: str, body: dict[str, Any], key: str) -> Any:
+    """The answer to a request with an API key. Raises HTTPError for a refusal."""
+    headers = {"Authorization": f"TD1 {key}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60) as answer:
+        return json.load(answer)

@@ -1,9 +1,10 @@
-"""Workers that are killed, paused or kept busy."""
+"""Workers that are killed, paused or kept busy: F1, F1b, F17, F19, F23, F25."""
 
 import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_worker_that_is_killed_between_two_statements_loses_nothing(
 
     at_rest()
     assert {Attempt.objects.get(pk=attempt.pk).status for attempt in queued} == {"success"}
-    nothing_broken(workspaces_left=2)
+    nothing_broken()
 
 
 def test_the_late_result_of_a_worker_that_slept_past_its_lease_is_refused(
@@ -142,16 +143,49 @@ def test_an_attempt_that_kills_its_worker_each_time_ends_after_three(
     (poison,) = queue({"+bad": {"sh>": "kill -9 $PPID"}})
     beat()
 
-    for _ in range(3):
+    for _ in range(2):
         assert worker().process.wait(PATIENCE) == -signal.SIGKILL
+    third = worker()
     good = queue(ledger.task(), 5)
-    worker()
 
     at_rest()
+    assert third.process.poll() is None  # the last delivery had a process of its own
     poison.refresh_from_db()
     assert (poison.status, poison.deliveries) == ("error", 3)
     assert poison.reason == {"message": "worker lost 3 times"}
     assert {Attempt.objects.get(pk=attempt.pk).status for attempt in good} == {"success"}
+    nothing_broken()
+
+
+def test_an_attempt_beside_one_that_kills_its_worker_each_time_is_not_taken_for_it(
+    worker: Start,
+    beat: Start,
+    queue: Start,
+    ledger: Ledger,
+    wait_until: Start,
+    at_rest: Start,
+    nothing_broken: Start,
+    tmp_path: Path,
+) -> None:
+    (good,) = queue(ledger.task(f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"))
+    began = f"grep -c '^{good.pk}[.].* begin' {ledger.path}"
+    tried = f"wc -l < {tmp_path}/tried"
+    kill = f"echo >> {tmp_path}/tried; until [ $({began}) = $({tried}) ]; do sleep 0.1; done; kill -9 $PPID"
+    (poison,) = queue({"+bad": {"sh>": kill}})
+    beat()
+
+    for _ in range(2):
+        assert worker().process.wait(PATIENCE) == -signal.SIGKILL
+    third = worker()
+
+    wait_until(lambda: Attempt.objects.get(pk=poison.pk).done, PATIENCE)
+    (tmp_path / "go").touch()
+    at_rest()
+    for attempt in (poison, good):
+        attempt.refresh_from_db()
+    assert (poison.status, poison.deliveries) == ("error", 3)
+    assert (good.status, good.deliveries) == ("success", 3)
+    assert third.process.poll() is None
     nothing_broken()
 
 
@@ -268,4 +302,36 @@ def test_workers_and_beats_replaced_under_load_cost_no_attempt_a_delivery(
     for attempt in queued:
         attempt.refresh_from_db()
         assert (attempt.status, attempt.deliveries) == ("success", 1)
+    nothing_broken()
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_what_a_killed_worker_left_is_removed_and_what_another_works_in_is_not(
+    worker: Start,
+    beat: Start,
+    queue: Start,
+    ledger: Ledger,
+    begun: Start,
+    wait_until: Start,
+    at_rest: Start,
+    nothing_broken: Start,
+    tmp_path: Path,
+    pool: str,
+) -> None:
+    work = tmp_path / "work"
+    worker(pool)
+    (long,) = queue(ledger.task(f"touch here; until [ -e {tmp_path}/go ]; do sleep 0.1; done; rm here"))
+    begun(long)
+    dying = worker(HINDCAST_CRASH_AT="journal.after_finish")
+    beat()
+    short = queue(ledger.task("sleep 0.2"), 20)
+
+    assert dying.process.wait(PATIENCE) == -signal.SIGKILL
+
+    wait_until(lambda: not Attempt.objects.live().exclude(pk=long.pk).exists(), PATIENCE)
+    wait_until(lambda: [folder.name for folder in work.iterdir()] == [f"{long.pk}.1"], PATIENCE)
+    (tmp_path / "go").touch()
+    at_rest()
+    assert {Attempt.objects.get(pk=attempt.pk).status for attempt in (long, *short)} == {"success"}
+    assert Attempt.objects.get(pk=long.pk).deliveries == 1
     nothing_broken()

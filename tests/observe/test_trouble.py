@@ -139,3 +139,12 @@ def test_what_a_server_database_says_is_told_apart() -> None:
 
     assert [trouble_of(raised(state)) for state in ("53100", "55P03", "57P01", None)] == [FULL, LOCKED, GONE, GONE]
     assert trouble_of(OperationalError("bare")) == GONE
+
+
+def test_no_room_for_the_first_connection_to_sqlite_is_a_full_disk() -> None:
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    error = OperationalError("disk I/O error")
+    error.__cause__ = cause
+
+    assert trouble_of(error) == FULL

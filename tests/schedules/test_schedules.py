@@ -130,3 +130,13 @@ def test_disabling_and_enabling_say_whether_they_changed_anything(schedule):
     assert not schedules.enable(schedule.pk, now=NOW)
     schedule.refresh_from_db()
     assert schedule.disabled_at is None
+
+
+def test_a_session_that_ran_before_is_not_recorded_as_skipped(schedule, make_attempt):
+    make_attempt(schedule, NOW + timedelta(hours=2), name="by hand")
+
+    skipped = schedules.skip(schedule.pk, schedules.Target(NOW + timedelta(hours=4)), now=NOW)
+
+    assert len(skipped.slots) == 3
+    recorded = Skip.objects.order_by("session_time").values_list("session_time", flat=True)
+    assert list(recorded) == [NOW + timedelta(hours=hour) for hour in (1, 3)]

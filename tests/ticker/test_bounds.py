@@ -70,18 +70,34 @@ def test_with_time_left_a_tick_catches_up_to_the_end(make_behind):
     assert ticked.started == sessions(schedule) == 500
 
 
+def test_a_tick_says_whether_it_left_some_behind(make_behind):
+    make_behind(1)
+    at = NOW + timedelta(seconds=30)
+
+    left = [ticker.tick(now=at, seconds=0).behind for _ in range(2)]
+
+    assert left == [True, False]
+
+
+def test_a_tick_that_caught_up_in_time_leaves_none_behind(make_behind):
+    make_behind(2)
+
+    assert not ticker.tick(now=NOW + timedelta(seconds=200), seconds=60).behind
+
+
 @pytest.fixture
 def refuse(monkeypatch):
     """refuse("bad", error): the database refuses attempts of that workflow."""
-    insert = type(Attempt.objects).bulk_create
+    insert = ticker.insert_many
 
     def refused(workflow, error):
-        def bulk_create(self, rows, **options):
-            if any(row.session.workflow.name == workflow for row in rows if isinstance(row, Attempt)):
+        def insert_many(model, *, columns, **options):
+            pks = Schedule.objects.filter(workflow__name=workflow).values_list("workflow", flat=True)
+            if model is Attempt and set(pks) & set(columns["workflow_id"]):
                 raise error
-            return insert(self, rows, **options)
+            return insert(model, columns=columns, **options)
 
-        monkeypatch.setattr(type(Attempt.objects), "bulk_create", bulk_create)
+        monkeypatch.setattr(ticker, "insert_many", insert_many)
 
     return refused
 

@@ -7,11 +7,13 @@ import pytest
 
 from scheduler import beat, clock
 from scheduler.beat import Ticking
+from scheduler.celery import app
 from scheduler.clock import Watch
 from scheduler.models import Attempt, AttemptStatus, Heartbeat, Session
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -95,7 +97,7 @@ def tick_at(monkeypatch):
         seconds[0] += 1
         monkeypatch.setattr(clock, "database_now", lambda: moment)
         monkeypatch.setattr(clock, "uptime", lambda: seconds[0])
-        ticking.tick()
+        return ticking.tick()
 
     return tick
 
@@ -172,3 +174,33 @@ def test_beats_that_fell_silent_a_day_ago_are_forgotten(schedule, tick_at):
     tick_at(NOW + SECOND)
 
     assert Heartbeat.objects.get().name == "here:1"
+
+
+def test_while_schedules_are_behind_what_comes_due_meanwhile_starts_before_they_have_caught_up(
+    make_schedule, tick_at, monkeypatch
+):
+    monkeypatch.setattr(beat.ticker.tick, "__kwdefaults__", {"seconds": 0})
+    long = make_schedule("* * * * *", name="long", at=NOW - HOUR)
+    live = make_schedule("1", kind="seconds_interval", name="live", at=NOW)
+
+    ends = [(tick_at(NOW + second * SECOND), started(live), started(long)) for second in (1, 2, 3)]
+
+    assert ends == [(True, 1, 20), (True, 2, 40), (True, 3, 60)]
+    assert not tick_at(NOW + 4 * SECOND)
+
+
+def started(schedule):
+    return Session.objects.filter(workflow=schedule.workflow).count()
+
+
+@pytest.mark.parametrize(("behind", "sleep"), [(True, 0.0), (False, beat.TICK_SECONDS)])
+def test_a_beat_does_not_sleep_while_schedules_are_behind(db, monkeypatch, behind, sleep):
+    scheduler, ticks = beat.HindcastScheduler(app=app, lazy=True), []
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    monkeypatch.setattr(scheduler, "_send_periodic_tasks", lambda: 5.0)
+    monkeypatch.setattr(scheduler._ticking, "tick", lambda: ticks.append(behind) or behind)
+
+    sleeps = [scheduler.tick(), scheduler.tick()]
+
+    assert sleeps == [sleep, sleep]
+    assert len(ticks) == (2 if behind else 1)

@@ -257,6 +257,95 @@ def test_with_a_pool_a_start_takes_a_slot_or_waits_for_one_the_newest_first(make
     assert set(Attempt.objects.values_list("pool", flat=True)) == {pool.pk}
 
 
+# --- sessions that are there already ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overlap", "there", "starts", "skips"),
+    [
+        ("skip", [1], [2], [3]),
+        ("skip", [1, 2], [3], []),
+        ("skip", [2], [1], [3]),
+        ("queue_one", [1], [2, 3], []),
+        ("queue_one", [2], [1, 3], []),
+        ("cancel_running", [1], [3], [2]),
+        ("cancel_running", [3], [2], [1]),
+        ("cancel_running", [2, 3], [1], []),
+        ("allow", [2], [1, 3], []),
+    ],
+)
+def test_a_slot_that_was_run_before_crowds_out_no_other(make_schedule, make_attempt, overlap, there, starts, skips):
+    schedule = make_schedule(overlap=overlap)
+    for hour in there:
+        make_attempt(schedule, NOW + hour * HOUR, name="by hand")
+
+    ticked = ticker.tick(now=NOW + 3 * HOUR)
+
+    assert [hour for hour, *_ in own(schedule)] == starts
+    assert skipped() == [(hour, "overtime") for hour in skips]
+    assert (ticked.started, ticked.skipped) == (len(starts), len(skips))
+
+
+@pytest.mark.parametrize(
+    ("policies", "skips"),
+    [
+        ({"skip_delayed_by": 60}, [(1, "delayed"), (3, "delayed")]),
+        ({"catch_up": "latest"}, [(1, "missed"), (3, "missed")]),
+        ({"catch_up": "none"}, [(1, "missed"), (3, "missed")]),
+        ({"overlap": "skip"}, [(1, "overtime"), (3, "overtime"), (4, "overtime")]),
+    ],
+)
+def test_a_slot_that_was_run_before_is_not_skipped_as_well(make_schedule, make_attempt, policies, skips):
+    schedule = make_schedule(**policies)
+    make_attempt(schedule, NOW - HOUR, status=AttemptStatus.RUNNING)
+    make_attempt(schedule, NOW + 2 * HOUR, name="by hand")
+
+    ticker.tick(now=NOW + 4 * HOUR)
+
+    assert skipped() == skips
+    schedule.refresh_from_db()
+    assert schedule.last_session_time == NOW + (2 if schedule.overlap == "skip" else 4) * HOUR
+    assert schedule.next_session_time == NOW + 5 * HOUR
+
+
+def test_a_slot_that_was_run_before_is_the_one_executed_before_the_next(schedule, make_attempt):
+    make_attempt(schedule, NOW + 2 * HOUR, name="by hand")
+
+    ticker.tick(now=NOW + 3 * HOUR)
+
+    rows = Attempt.objects.filter(name="").order_by("pk").values_list("last_executed_session_time", flat=True)
+    assert list(rows) == [None, NOW + 2 * HOUR]
+
+
+def test_many_slots_that_were_run_before_are_passed_over_a_bounded_number_at_a_time(
+    make_schedule, make_attempt, monkeypatch
+):
+    monkeypatch.setattr(ticker, "MOST_THERE", 5)
+    schedule = make_schedule("* * * * *")
+    for minute in range(1, 13):
+        make_attempt(schedule, NOW + minute * MINUTE, name="by hand")
+
+    cursors = []
+    for _ in range(3):
+        ticker.tick(now=NOW + HOUR, seconds=0)
+        schedule.refresh_from_db()
+        cursors.append((schedule.next_session_time - NOW) // MINUTE)
+
+    assert cursors == [6, 11, 33]
+    assert Attempt.objects.filter(name="").count() == 20
+
+
+def test_a_session_between_the_slots_is_in_nobodys_way(make_schedule, make_attempt, monkeypatch):
+    monkeypatch.setattr(ticker, "MOST_THERE", 2)
+    schedule = make_schedule(overlap="queue_one")
+    for minute in (61, 62, 63):
+        make_attempt(schedule, NOW + minute * MINUTE, name="by hand")
+
+    ticker.tick(now=NOW + 2 * HOUR)
+
+    assert [hour for hour, *_ in own(schedule)] == [1, 2]
+
+
 # --- two tickers at once ------------------------------------------------------------------------------------
 
 

@@ -170,7 +170,7 @@ def test_the_page_takes_the_same_queries_however_many_attempts(
     for row in (small, large):
         finish(row.attempts.order_by("pk")[:1], AttemptStatus.ERROR)
 
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(10):
             page.get(f"/backfills/{row.pk}")
 
 

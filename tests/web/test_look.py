@@ -10,7 +10,8 @@ from scheduler.models import AttemptStatus, TaskState
 from scheduler.web.states import ATTEMPT_STATES, COUNT_ORDER, LOOKS, TASK_STATES
 
 TEMPLATES = sorted((Path(settings.BASE_DIR) / "templates" / "hindcast").glob("*.html"))
-STYLES = (Path(settings.BASE_DIR) / "templates/static/hindcast/hindcast.css").read_text()
+STATIC = Path(settings.BASE_DIR) / "templates/static/hindcast"
+STYLES = (STATIC / "states.css").read_text() + (STATIC / "hindcast.css").read_text()
 
 
 def test_every_state_of_an_attempt_and_of_a_task_is_drawn() -> None:

@@ -1,0 +1,29 @@
+"""DOOR: kill a whole backfill from the command line. Exit status: 0 killed or nothing left to kill, 1 not there."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from scheduler.attempts import kill_backfill
+from scheduler.models import Backfill
+from scheduler.web.backfill_acting import counts_of, kill_text, killed_text, nothing_to_kill
+
+
+class Command(BaseCommand):
+    help = "Kill every attempt of a backfill that is not done. What is done stays done, and nothing of it starts."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("backfill_id", type=int, metavar="BACKFILL_ID")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be killed, and kill nothing")
+
+    def handle(self, *args: Any, backfill_id: int, dry_run: bool, **options: Any) -> None:
+        backfill = Backfill.objects.filter(pk=backfill_id).first()
+        if backfill is None:
+            raise CommandError(f"There is no backfill {backfill_id}.")
+        if dry_run:
+            self.stdout.write(f"{backfill.name}: {kill_text(counts_of(backfill))} Nothing was killed: a dry run.")
+            return
+        killed = kill_backfill(backfill.pk, now=datetime.now(UTC))
+        self.stdout.write(f"{backfill.name}: {killed_text(killed) if killed else nothing_to_kill(counts_of(backfill))}")

@@ -12,13 +12,21 @@ from scheduler.observe import error_tracking
 
 BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
-AT_LEAST_ONE = ("HINDCAST_MAX_BACKFILL_SESSIONS", "HINDCAST_DOORBELLS", "HINDCAST_LOG_LIMIT_BYTES")
+AT_LEAST_ONE = (
+    "HINDCAST_MAX_BACKFILL_SESSIONS",
+    "HINDCAST_DOORBELLS",
+    "HINDCAST_LOG_LIMIT_BYTES",
+    "HINDCAST_MAX_UPLOAD_BYTES",
+    "HINDCAST_MAX_ARCHIVE_BYTES",
+    "HINDCAST_MAX_ARCHIVE_MEMBERS",
+)
 ABOVE_ZERO = (
     "HINDCAST_LEASE_SECONDS",
     "HINDCAST_RENEW_SECONDS",
     "HINDCAST_RESEND_SECONDS",
     "HINDCAST_LATE_SECONDS",
     "HINDCAST_DOWN_SECONDS",
+    "HINDCAST_MAX_UPLOAD_SECONDS",
 )
 
 

@@ -153,7 +153,7 @@ STORAGES = {
     },
     # Archives of project files, each once by content.
     "archives": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "projects.storage.WholeFileStorage",
         "OPTIONS": {"location": VAR_DIR / "archives"},
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -272,6 +272,12 @@ HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
+
+# An upload of a project: the body as sent, and how long it may take; the archive unpacked, and what is in it.
+HINDCAST_MAX_UPLOAD_BYTES = env_number("HINDCAST_MAX_UPLOAD_BYTES", 16 * 1024 * 1024)
+HINDCAST_MAX_UPLOAD_SECONDS = env_number("HINDCAST_MAX_UPLOAD_SECONDS", 60.0)
+HINDCAST_MAX_ARCHIVE_BYTES = env_number("HINDCAST_MAX_ARCHIVE_BYTES", 64 * 1024 * 1024)
+HINDCAST_MAX_ARCHIVE_MEMBERS = env_number("HINDCAST_MAX_ARCHIVE_MEMBERS", 10_000)
 
 # From when on /healthz calls the clock and the queue late, and the clock down.
 HINDCAST_LATE_SECONDS = env_number("HINDCAST_LATE_SECONDS", 60.0)

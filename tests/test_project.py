@@ -24,6 +24,7 @@ LAYERS = {
     "projects.masking": PURE,
     "projects.paths": PURE,
     "projects.tar": PURE,
+    "projects.dig": PURE,
     "projects.models": MODELS,
     "scheduler.models": MODELS,
     "projects.apikeys": VERBS,

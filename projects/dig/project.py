@@ -43,13 +43,16 @@ class Project:
     def _mapping(self, path: str) -> Mapping:
         try:
             source = self.sources[path] = decode(path, self._files[path])
-            root = parse(source, include=partial(self._included, path), problems=self._problems)
+            root = parse(
+                source,
+                include=partial(self._included, path),
+                problems=self._problems,
+                spend=partial(self._spend, path),
+            )
         except Unreadable as refusal:
             self._problems.add(refusal.place, refusal.message)
-            self._count(path, MOST_VALUES)  # that many may have been read
             return Mapping(Place(path), complete=False)
         if isinstance(root, Mapping):
-            self._count(path, root.weight.values)
             return root
         if root is None:
             self._problems.add(Place(path), "The file is empty.")
@@ -57,7 +60,7 @@ class Project:
             self._problems.add(root.place, f"A file holds keys with values, such as +task:, not {shown(root)}.")
         return Mapping(Place(path), complete=False)
 
-    def _count(self, path: str, values: int) -> None:
+    def _spend(self, path: str, values: int) -> None:
         self._values += values
         if self._values > MOST_VALUES_TOGETHER:
             self._problems.add(Place(path), f"The files have more than {MOST_VALUES_TOGETHER:,} values together.")
@@ -73,6 +76,8 @@ class Project:
 
     def _refusal(self, path: str, name: str) -> str:
         """Why a path cannot be included; "" when it can."""
+        if not name:
+            return "!include takes the path of a file, as in \"!include : 'path.dig'\"."
         if "${" in name:
             return f"{short(name)}: files are included before anything runs, so a variable has no value here."
         if path.startswith("/") or path.split("/")[0] == "..":
@@ -87,9 +92,9 @@ class Project:
         return ""
 
     def _missing(self, path: str, name: str) -> str:
-        alike = [file for file in self._files if _is_near(file, path)][:_MOST_CANDIDATES]
+        alike = [file for file in self._files if _is_near(file, path) and file not in self._open][:_MOST_CANDIDATES]
         found = closest(path, alike)
-        return f"There is no file {short(name)} in the project" + (f"; did you mean {found}?" if found else ".")
+        return f"There is no file {short(name)} in the project" + (f"; did you mean {short(found)}?" if found else ".")
 
 
 def _is_near(file: str, path: str) -> bool:

@@ -1,7 +1,7 @@
 """What a text without quotes means.
 
-A number is a number only where writing it down again gives the same text: `5`, `-3` and `0.5` are; `007`, `+1`, `1.10`,
-`1e3`, `1_000`, `07:00:00`, `2026-01-31` and `.inf` stay the text that they are, so that `${x}` is what somebody wrote.
+A number is a number only where writing it down again gives the same text: `5`, `-3` and `0.5` are; `007`, `+1`, `-0`,
+`1.10`, `1e3`, `1_000`, `07:00:00`, `2026-01-31` and `.inf` stay texts, so that `${x}` is what was written.
 Digdag reads the octal number 7 of `007`, 1000 of `1_000` and 1.1 of `1.10`. As there, only `true` and `false` are
 booleans: `yes`, `on` and their kind are text.
 """
@@ -23,6 +23,6 @@ def value_of(text: str) -> str | int | float | bool | None:
         return _BOOLEANS[text]
     if _WHOLE.fullmatch(text):
         return int(text)
-    if _DECIMAL.fullmatch(text) and repr(float(text)) == text:
+    if _DECIMAL.fullmatch(text) and repr(float(text)) == text != "-0.0":
         return float(text)
     return text

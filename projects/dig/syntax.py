@@ -16,7 +16,7 @@ from projects.dig import scalars
 from projects.dig.nodes import Entry, Listing, Mapping, Node, Scalar, Weight, merge, shown
 from projects.dig.problems import Place, Problems, short
 from projects.dig.source import MOST_BYTES, Source, Unreadable
-from projects.dig.yaml_errors import unreadable
+from projects.dig.yaml_errors import SPACE_MISSING, unreadable
 
 # Of a file, its aliases and includes written out.
 MOST_VALUES = 20_000
@@ -25,6 +25,7 @@ DEEPEST = 120  # lists and mappings inside each other
 
 INCLUDE = "!include"
 MERGE = "<<"
+_NO_KEY = "no key"
 _STANDARD_TAG = "tag:yaml.org,2002:"
 # libyaml takes time that grows with the square of their number, before it says anything.
 _TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
@@ -49,7 +50,7 @@ class _Open:
 
 @dataclass
 class _OpenMapping(_Open):
-    """`key` waits for its value; `meaning` is INCLUDE or MERGE for one that is more than a key.
+    """`key` waits for its value; `meaning` is "" unless it is more, or less, than a key.
 
     `written` are the keys of the file itself, at their first places.
     """
@@ -62,13 +63,14 @@ class _OpenMapping(_Open):
     defaults: list[Mapping] = field(default_factory=list)
 
 
-def parse(source: Source, *, include: Include, problems: Problems) -> Node | None:
+def parse(source: Source, *, include: Include, problems: Problems, spend: Callable[[int], None]) -> Node | None:
     """The tree of a file; None for an empty one. Mistakes that do not hinder reading on go to `problems`.
 
-    Raises Unreadable for what is no YAML and for what passes a limit.
+    `spend` is told of the values as they are read, and raises when it is enough. Raises Unreadable for what is no YAML
+    and for what passes a limit.
     """
     _refuse_tag_directives(source)
-    tree = _Tree(source, include, problems)
+    tree = _Tree(source, include, problems, spend)
     try:
         for event in yaml.parse(source.text, Loader=_PARSER):
             tree.take(event)
@@ -84,11 +86,12 @@ def _refuse_tag_directives(source: Source) -> None:
 
 
 class _Tree:
-    def __init__(self, source: Source, include: Include, problems: Problems) -> None:
+    def __init__(self, source: Source, include: Include, problems: Problems, spend: Callable[[int], None]) -> None:
         self.root: Node | None = None
         self._source = source
         self._include = include
         self._problems = problems
+        self._spend = spend
         self._values = 0
         self._characters = 0
         self._documents = 0
@@ -124,7 +127,10 @@ class _Tree:
     def _begin(self, collection: _Open, tag: str | None) -> None:
         collection.complete = self._is_allowed(tag, collection.place)
         if self._awaits_key():
-            raise Unreadable(collection.place, "A key is a text, not a list or a mapping.")
+            raise Unreadable(
+                collection.place,
+                "A key is a text, not a list or a mapping; a text that begins with [ or { needs quotes.",
+            )
         self._open.append(collection)
         self._count(collection.place, Weight())
 
@@ -168,6 +174,7 @@ class _Tree:
             return ""
         if not text:
             self._problems.add(place, "There is no key before the ':'.")
+            return _NO_KEY
         return MERGE if text == MERGE else ""
 
     def _alias(self, anchor: str, place: Place) -> None:
@@ -204,7 +211,7 @@ class _Tree:
             self._merge_include(mapping, node)
         elif mapping.meaning == MERGE:
             self._note_defaults(mapping, node)
-        else:
+        elif mapping.meaning != _NO_KEY:
             self._note_entry(mapping, key, node)
 
     def _note_entry(self, mapping: _OpenMapping, key: str, node: Node) -> None:
@@ -246,6 +253,8 @@ class _Tree:
             return True
         if tag == INCLUDE:
             self._problems.add(place, "!include takes the path of a file, as in \"!include : 'path.dig'\".")
+        elif tag.startswith(f"{INCLUDE}:"):
+            self._problems.add(place, SPACE_MISSING)
         else:
             name = tag.replace(_STANDARD_TAG, "!!")
             self._problems.add(place, f"The tag {short(name)} is not read; !include, before a path, is the only one.")
@@ -258,6 +267,7 @@ class _Tree:
 
     def _count(self, place: Place, added: Weight) -> None:
         """Raises Unreadable once what was read, written out, passes a limit."""
+        self._spend(added.values)
         self._values += added.values
         self._characters += added.characters
         if self._values > MOST_VALUES:

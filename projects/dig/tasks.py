@@ -55,6 +55,7 @@ class TaskChecks:
             self._check_group_keys(task)
         elif task.complete:
             self._problems.add(place, f"{title} has nothing to run: {self._absent_operator(task)}")
+            self._check_task_directives(task, "", self._language.inner_keys())
 
     def _check_operators(self, task: Mapping, operators: list[str]) -> None:
         for second in operators[1:]:
@@ -97,9 +98,9 @@ class TaskChecks:
 
     def _wrong_directive(self, key: str, operator: str, allowed: Collection[str]) -> str:
         if key in NOT_HERE:
-            return f"{key}: is not supported."
+            return f"{key}: is a word of Digdag that is not supported here."
         if key in ("_type", "_command"):
-            return f"{key}: is another way to write an operator; here is {short(operator)} already."
+            return _wrong_type(key, operator)
         owners = self._language.operators_with("" if key == "_parallel" else key)
         if key == "_parallel":
             return f"_parallel: belongs to {listed(['a group of tasks', *owners], 'or')}, not to {short(operator)}."
@@ -116,7 +117,7 @@ class TaskChecks:
         if key in _ONLY_AT_THE_TOP:
             return f"{key}: belongs at the top of the file."
         if key in NOT_HERE:
-            return f"{key}: is not supported."
+            return f"{key}: is a word of Digdag that is not supported here."
         if key in self._language.inner_keys() or key == "_env":
             return f"{key}: belongs to a task with an operator; this is a group of tasks."
         if f"_{key}" in GROUP_DIRECTIVES:
@@ -184,6 +185,14 @@ def _task_beside(task: str, operator: str, inner: Collection[str]) -> str:
         keys = listed([f"{key}:" for key in inner], "or")
         return f"The tasks of {operator} stand under {keys}; move {short(task)} there."
     return f"{short(operator)} has no tasks inside it; indent {short(task)} as the task of {short(operator)} is."
+
+
+def _wrong_type(key: str, operator: str) -> str:
+    if operator:
+        return f"{key}: is another way to write an operator; here is {short(operator)} already."
+    return (
+        f"{key}: takes the name of an operator, such as echo." if key == "_type" else f"{key}: goes with _type: only."
+    )
 
 
 def _unknown_directive(key: str, allowed: Collection[str]) -> str:

@@ -35,7 +35,7 @@ def check_workflow(root: Mapping, *, language: Language, problems: Problems) -> 
         _check_schedule(root, timezone, language, problems)
     count = count_tasks(root, language)
     if count > MOST_TASKS:
-        problems.add(root.place, f"There are {count:,} tasks; {MOST_TASKS:,} is the most of one workflow.")
+        problems.add(Place(root.place.file), f"There are {count:,} tasks; {MOST_TASKS:,} is the most of one workflow.")
     else:
         TaskChecks(language, problems).check_root(root)
 
@@ -55,7 +55,7 @@ def _check_keys(root: Mapping, language: Language, problems: Problems) -> None:
 
 def _unknown_key(key: str, value: Node) -> str:
     if key in NOT_HERE:
-        return f"{key}: is not supported."
+        return f"{key}: is a word of Digdag that is not supported here."
     found = closest(key, TOP_KEYS)
     if found:
         right = f"did you mean {found}:?"

@@ -180,6 +180,8 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 # The pepper of API keys. Changing it ends every key; unset, it follows SECRET_KEY.
 HINDCAST_API_KEY_PEPPER = os.environ.get("HINDCAST_API_KEY_PEPPER") or SECRET_KEY
+# Fernet keys that seal projects' secrets: the first seals, all open. Empty: a key that follows from SECRET_KEY.
+HINDCAST_SECRETS_KEYS = env_list("HINDCAST_SECRETS_KEYS")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -23,6 +23,7 @@ LAYERS = {
     "scheduler.celery": PURE,  # the application object, which knows nothing of the domain
     "projects.masking": PURE,
     "projects.paths": PURE,
+    "projects.sealing": PURE,
     "projects.tar": PURE,
     "projects.dig": PURE,
     "projects.models": MODELS,

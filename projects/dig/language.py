@@ -10,7 +10,8 @@ DEEPEST_TASKS = 50
 
 GROUP_DIRECTIVES = ("_export", "_parallel", "_background", "_retry", "_error", "_check")
 TASK_DIRECTIVES = ("_export", "_env", "_background", "_retry", "_error", "_check")
-TOP_KEYS = ("timezone", "schedule", "_export", "_parallel", "_retry", "_error", "_check")
+ONLY_AT_THE_TOP = ("timezone", "schedule")
+TOP_KEYS = (*ONLY_AT_THE_TOP, "_export", "_parallel", "_retry", "_error", "_check")
 # Digdag has these. What would not be done is refused, not passed over.
 NOT_HERE = frozenset({"sla", "_after", "_disable", "_secrets"})
 

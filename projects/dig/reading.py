@@ -9,7 +9,7 @@ from projects.dig.language import Language
 from projects.dig.nodes import plain
 from projects.dig.problems import Enough, FilesRefused, Problem, Problems
 from projects.dig.project import SUFFIX, Project, workflow_files
-from projects.dig.shape import with_plain_operators
+from projects.dig.shape import simplified
 from projects.dig.workflow import check_name, check_workflow
 
 Document = dict[str, Any]
@@ -47,7 +47,7 @@ def _documents(files: Mapping[str, bytes], paths: list[str], language: Language)
 
 def _document(project: Project, path: str, language: Language, problems: Problems) -> Document:
     check_name(path.rpartition("/")[2].removesuffix(SUFFIX), path, problems)
-    root = with_plain_operators(project.mapping(path), language)
+    root = simplified(project.mapping(path), language)
     check_workflow(root, language=language, problems=problems)
     document: Document = plain(root)
     return document

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from projects.dig.language import Language
+from projects.dig.language import ONLY_AT_THE_TOP, Language
 from projects.dig.nodes import Entry, Mapping, Node, Scalar
 
 _TYPE, _COMMAND = "_type", "_command"
@@ -33,17 +33,19 @@ def count_tasks(task: Mapping, language: Language) -> int:
     return count
 
 
-def with_plain_operators(task: Mapping, language: Language) -> Mapping:
-    """The task, and all inside it, with `_type: echo` and `_command: Hi` written as the `echo>: Hi` that they mean."""
+def simplified(task: Mapping, language: Language, file: str = "") -> Mapping:
+    """The task, and all inside it, as it is meant.
+
+    `_type: echo` and `_command: Hi` are written as `echo>: Hi`. A whole workflow that is included as a task is one
+    without the keys that only the top of a file has. `file` is where the name of the task stands; "" for the workflow.
+    """
     inner = dict(inner_tasks(task, language))
     entries = {}
     for key, entry in task.entries.items():
-        value = (
-            with_plain_operators(entry.value, language)
-            if key in inner and isinstance(entry.value, Mapping)
-            else entry.value
-        )
-        entries[key] = Entry(entry.place, value)
+        if isinstance(entry.value, Mapping) and key in inner:
+            entries[key] = Entry(entry.place, simplified(entry.value, language, entry.place.file))
+        elif not (file and key in ONLY_AT_THE_TOP and entry.place.file != file):
+            entries[key] = entry
     return Mapping(task.place, _joined(entries), task.complete, task.weight)
 
 

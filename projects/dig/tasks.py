@@ -8,6 +8,7 @@ from projects.dig.language import (
     DEEPEST_TASKS,
     GROUP_DIRECTIVES,
     NOT_HERE,
+    ONLY_AT_THE_TOP,
     TASK_DIRECTIVES,
     Language,
     closest,
@@ -19,7 +20,6 @@ from projects.dig.shape import operators_of
 
 _LONGEST_NAME = 255
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-=\[\]{}%&@`,.]")  # as in Digdag, which keeps ^ for tasks made while it runs
-_ONLY_AT_THE_TOP = frozenset({"timezone", "schedule"})
 _GLUED = re.compile(r"(\w+>):\S")
 
 
@@ -114,7 +114,7 @@ class TaskChecks:
                 self._problems.add(group.place_of(key), self._wrong_group_key(key))
 
     def _wrong_group_key(self, key: str) -> str:
-        if key in _ONLY_AT_THE_TOP:
+        if key in ONLY_AT_THE_TOP:
             return f"{key}: belongs at the top of the file."
         if key in NOT_HERE:
             return f"{key}: is a word of Digdag that is not supported here."

@@ -95,6 +95,29 @@ def test_an_include_key_has_no_text() -> None:
     ]
 
 
+WORKFLOW = "timezone: UTC\nschedule: {daily>: 07:00:00}\n+x: {echo>: 1}"
+
+
+@pytest.mark.parametrize("task", ["!include daily.dig", "{!include : daily.dig}", "{!include : parts/daily.dig}"])
+def test_a_workflow_that_is_included_as_a_task_leaves_its_zone_and_schedule_behind(task: str) -> None:
+    read = document(f"+a: {task}", daily=WORKFLOW, parts__daily="!include : ../daily.dig")
+
+    assert read == {"+a": {"+x": {"echo>": 1}}}
+
+
+def test_a_workflow_that_is_included_at_the_top_brings_its_zone_and_schedule() -> None:
+    assert list(document("!include : daily.dig", daily=WORKFLOW)) == ["timezone", "schedule", "+x"]
+
+
+def test_a_zone_that_is_written_in_a_task_is_refused_wherever_it_is_included() -> None:
+    assert refusals(
+        "+a: {timezone: UTC, +x: {echo>: 1}}\n!include : parts/x.dig", parts__x="+b: {timezone: UTC, +x: {echo>: 1}}"
+    ) == [
+        "parts/x.dig:1:6: timezone: belongs at the top of the file.",
+        "w.dig:1:6: timezone: belongs at the top of the file.",
+    ]
+
+
 def test_only_what_is_included_is_read() -> None:
     assert document("+a: {echo>: 1}", parts__broken="[") == {"+a": {"echo>": 1}}
 

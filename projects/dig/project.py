@@ -1,8 +1,9 @@
 """The files of a project: which are workflows, and what includes what."""
 
 import posixpath
+from collections import defaultdict
 from collections.abc import Mapping as Files
-from functools import partial
+from functools import cached_property, partial
 
 from projects.dig.language import closest
 from projects.dig.nodes import Mapping, shown
@@ -13,7 +14,7 @@ from projects.dig.syntax import MOST_VALUES, parse
 SUFFIX = ".dig"
 DEEPEST_INCLUDE = 20
 MOST_VALUES_TOGETHER = 10 * MOST_VALUES
-_MOST_CANDIDATES = 200
+_MOST_CANDIDATES = 50
 
 
 def workflow_files(files: Files[str, bytes]) -> list[str]:
@@ -92,11 +93,17 @@ class Project:
         return ""
 
     def _missing(self, path: str, name: str) -> str:
-        alike = [file for file in self._files if _is_near(file, path) and file not in self._open][:_MOST_CANDIDATES]
-        found = closest(path, alike)
+        folder, file = posixpath.split(path)
+        alike = [*self._neighbours[f"{folder}/"], *self._neighbours[file]][:_MOST_CANDIDATES]
+        found = closest(path, [near for near in alike if near not in self._open])
         return f"There is no file {short(name)} in the project" + (f"; did you mean {short(found)}?" if found else ".")
 
-
-def _is_near(file: str, path: str) -> bool:
-    """In the same folder, or of the same name elsewhere."""
-    return posixpath.dirname(file) == posixpath.dirname(path) or posixpath.basename(file) == posixpath.basename(path)
+    @cached_property
+    def _neighbours(self) -> defaultdict[str, list[str]]:
+        """All paths, by their folder (which ends with a slash) and by their last part."""
+        near: defaultdict[str, list[str]] = defaultdict(list)
+        for path in self._files:
+            folder, file = posixpath.split(path)
+            near[f"{folder}/"].append(path)
+            near[file].append(path)
+        return near

@@ -29,7 +29,8 @@ _NO_KEY = "no key"
 _STANDARD_TAG = "tag:yaml.org,2002:"
 # libyaml takes time that grows with the square of their number, before it says anything.
 _TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, is much faster
+# Without libyaml, PyYAML is much slower, and words a few mistakes in its own way.
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Include = Callable[[str, Place], Mapping]
 """What an include at a place stands for; an incomplete mapping where the reason is reported."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from projects.dig import FilesRefused, read
+from projects.dig import FilesRefused, project, read
 from tests.dig.language import LANGUAGE, refusals
 
 HELLO = b"+a: {echo>: Hello}"
@@ -94,6 +94,15 @@ def test_all_mistakes_of_all_files_are_told_in_the_order_of_files_and_lines() ->
     places = [(problem.place.file, problem.place.line) for problem in refused.value.problems]
     assert places == [("a.dig", 1), ("a.dig", 3), ("b.dig", 1), ("b.dig", 2), ("c.dig", 1)]
     assert refused.value.message.startswith("5 problems in 3 files:\na.dig:1:1: ")
+
+
+def test_files_that_are_too_much_together_are_not_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "MOST_VALUES_TOGETHER", 10)
+
+    with pytest.raises(FilesRefused) as refused:
+        read({"a.dig": HELLO, "b.dig": HELLO, "c.dig": HELLO, "d.dig": b"["}, language=LANGUAGE)
+
+    assert refused.value.message == "1 problem:\nc.dig: The files have more than 10 values together."
 
 
 def test_no_more_mistakes_are_told_than_somebody_reads() -> None:

@@ -181,7 +181,7 @@ class Unzipped:
     def finish(self) -> None:
         """Raises BadArchive unless nothing follows but zeros, in this one gzip stream."""
         while self._waiting or self._fill():
-            if self._buffer[self._at :].strip(b"\0"):
+            if self._buffer[self._at :] != bytes(self._waiting):
                 raise BadArchive("There is more after the end of the archive.")
             self._at = len(self._buffer)
         if self._gzip.unused_data or self._stream.read(1):

@@ -12,17 +12,16 @@ from types import TracebackType
 from django.conf import settings
 
 from projects import tar
-from projects.tar import BadArchive, Limits, Source
+from projects.tar import ArchiveTooLarge, BadArchive, Limits, Source
 
 IN_MEMORY_BYTES = 1024 * 1024  # of an upload, and of its files; the rest waits in a temporary file without a name
 
 
-class UploadTooLarge(BadArchive):
+class UploadTooLarge(ArchiveTooLarge):
     """The body is longer than HINDCAST_MAX_UPLOAD_BYTES. `limit` is in bytes."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The upload is longer than {limit:,} bytes.")
-        self.limit = limit
+        super().__init__(f"The upload is longer than {limit:,} bytes.", limit=limit)
 
 
 class WrongLength(BadArchive):

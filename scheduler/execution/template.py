@@ -95,9 +95,8 @@ def resolve(reference: str, lookup: Lookup) -> str:
         return ""
     name = NAME.fullmatch(reference)
     try:
-        with expressions.one_budget():
-            expressions.spendable()
-            return _computed(reference, lookup) if name is None else _named(name[1], reference, lookup)
+        expressions.spendable()
+        return _computed(reference, lookup) if name is None else _named(name[1], reference, lookup)
     except ExpressionFailed as error:
         raise _told(error, reference) from None
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.execution import expressions
-from scheduler.execution.expressions import engine
+from scheduler.execution.expressions import engine as engine_module
+from scheduler.execution.expressions import own_engine
 from scheduler.execution.template import TemplateError, render, render_all
 
 VALUES: dict[str, object] = {
@@ -253,14 +254,35 @@ def test_time_zones_of_expressions_do_not_mix() -> None:
 
 def test_an_engine_that_somebody_killed_is_replaced() -> None:
     value("a + 1")
-    pid = engine().pid
+    pid = own_engine().pid
     assert pid is not None
 
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     assert value("a + 1") == "2"
-    assert engine().pid != pid
+    assert own_engine().pid != pid
+
+
+def test_an_engine_that_went_for_want_of_work_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    own_engine().close()
+    really_start = engine_module._start
+
+    def goes() -> subprocess.Popen[bytes]:
+        monkeypatch.setattr(engine_module, "_start", really_start)
+        command = ["/bin/sh", "-c", "read line; exit 0"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    monkeypatch.setattr(engine_module, "_start", goes)
+
+    assert value("a + 1") == "2"
+
+
+def test_an_engine_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    own_engine().close()
+    monkeypatch.setattr(engine_module.sys, "executable", "/nowhere/python")
+
+    assert "could not be started" in refusal("a + 1")
 
 
 def test_threads_share_the_engine_and_each_gets_its_own_answer() -> None:
@@ -284,14 +306,14 @@ def forked() -> list[str]:
     """What two processes forked from one with an engine say, and then that one again."""
     program = """
 import os, sys
-from scheduler.execution.expressions import engine, evaluate
+from scheduler.execution.expressions import own_engine, evaluate
 from multiprocessing import get_context
 
 def work(pipe):
-    inherited = engine().pid
-    pipe.send([inherited, evaluate("6 * 7", {}.__getitem__), engine().pid])
+    inherited = own_engine().pid
+    pipe.send([inherited, evaluate("6 * 7", {}.__getitem__), own_engine().pid])
 
-parent = evaluate("6 * 7", {}.__getitem__), engine().pid
+parent = evaluate("6 * 7", {}.__getitem__), own_engine().pid
 context = get_context("fork")
 pids = {parent[1]}
 for turn in range(2):
@@ -302,7 +324,7 @@ for turn in range(2):
     process.join()
     print(inherited, said, pid in pids, process.exitcode)
     pids.add(pid)
-print(evaluate("6 * 7", {}.__getitem__), engine().pid == parent[1])
+print(evaluate("6 * 7", {}.__getitem__), own_engine().pid == parent[1])
 """
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
@@ -321,7 +343,7 @@ def test_a_forked_process_has_an_engine_of_its_own(forked: list[str]) -> None:
 
 def test_the_engine_knows_nothing_of_the_house() -> None:
     value("a + 1")
-    pid = engine().pid
+    pid = own_engine().pid
 
     assert Path(f"/proc/{pid}/environ").read_bytes() == b"LANG=C.UTF-8\0TZ=UTC\0"
     ours, its = (

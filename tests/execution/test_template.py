@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.execution.expressions import engine
+from scheduler.execution.expressions import own_engine
 from scheduler.execution.template import TemplateError, render
 
 VALUES = {"a": "text", "n": 5, "flag": True, "none": None, "deep": {"list": [1, {"x": "found"}]}, "a-b": "dash"}
@@ -44,14 +44,14 @@ def test_a_value_is_not_read_again() -> None:
     assert render("${x}", {"x": "${y}"}.__getitem__) == "${y}"
 
 
-def test_names_do_not_start_the_engine() -> None:
-    engine().close()
+def test_names_do_not_start_the_own_engine() -> None:
+    own_engine().close()
 
     render("${a} ${deep.list} ${a-b} $$ ${}", VALUES.__getitem__)
     with pytest.raises(TemplateError):
         render("${b}", VALUES.__getitem__)
 
-    assert engine().pid is None
+    assert own_engine().pid is None
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ from scheduler.execution.expressions.budget import one_budget, spend, spendable
 from scheduler.execution.expressions.engine import Engine
 from scheduler.execution.expressions.errors import DoesNotParse, ExpressionFailed, NoSuchName
 
-__all__ = ["DoesNotParse", "ExpressionFailed", "NoSuchName", "evaluate", "one_budget", "spendable"]
+__all__ = ["DoesNotParse", "ExpressionFailed", "NoSuchName", "evaluate", "one_budget", "own_engine", "spendable"]
 
 Lookup = Callable[[str], object]
 NAME = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
-engine = cache(Engine)  # begins nothing before the first expression
+own_engine = cache(Engine)  # of this process; starts nothing before the first expression
 
 
 def evaluate(expression: str, lookup: Lookup) -> str | None:
@@ -39,7 +39,7 @@ def evaluate(expression: str, lookup: Lookup) -> str | None:
     """
     values, refused = _variables(expression, lookup)
     with one_budget():
-        answer, seconds = engine().ask(_request(expression, values, lookup), spendable())
+        answer, seconds = own_engine().ask(_request(expression, values, lookup), spendable())
         spend(seconds)
     if answer.get("unknown") in refused:
         raise refused[answer["unknown"]]

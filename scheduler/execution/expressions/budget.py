@@ -41,7 +41,9 @@ def spend(seconds: float) -> None:
 
 
 def spendable() -> float:
-    """Seconds that are left, inside `one_budget`. Raises ExpressionFailed when there are none."""
+    """Seconds that are left. Raises ExpressionFailed when there are none."""
+    if not _account.is_open:
+        return SECONDS
     left = _account.until - time.thread_time()
     if left <= 0:
         raise ExpressionFailed(f"It took more than {SECONDS:g} s of computing.")

@@ -13,8 +13,8 @@
     ms: 'millisecond', s: 'second', m: 'minute', h: 'hour', d: 'day', D: 'date', w: 'week', W: 'isoWeek', M: 'month',
     Q: 'quarter', y: 'year', E: 'isoWeekday', e: 'weekday', DDD: 'dayOfYear',
   };
-  const NAMES = ['millisecond', 'second', 'minute', 'hour', 'day', 'date', 'week', 'isoWeek', 'month', 'quarter', 'year',
-    'isoWeekday', 'weekday', 'dayOfYear'];
+  const NAMES = ['millisecond', 'second', 'minute', 'hour', 'day', 'date', 'week', 'isoWeek', 'month', 'quarter',
+    'year', 'isoWeekday', 'weekday', 'dayOfYear'];
   const TOKENS = /\[[^\[]*\]|LTS|LT|L{1,4}|l{1,4}|[MDdQw]o|DDDo|Wo|YYYY|YY|gggg|gg|GGGG|GG|Q|M{1,4}|D{1,4}|d{1,4}|e|E|ww|w|WW|W|HH|H|hh|h|kk|k|mm|m|ss|s|S{1,9}|ZZ|Z|zz|z|A|a|X|x|\\.|./gs;
   const ISO = /^\s*([+-]\d{6}|\d{4})(?:-?(\d\d)(?:-?(\d\d))?)?(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?\s*$/;
 
@@ -96,7 +96,8 @@
   }
 
   const READERS = {
-    YYYY: ['(\\d{4})', 'year'], YY: ['(\\d\\d)', 'shortYear'], MMMM: ['([A-Za-z]+)', 'name'], MMM: ['([A-Za-z]+)', 'name'],
+    YYYY: ['(\\d{4})', 'year'], YY: ['(\\d\\d)', 'shortYear'],
+    MMMM: ['([A-Za-z]+)', 'name'], MMM: ['([A-Za-z]+)', 'name'],
     MM: ['(\\d\\d?)', 'month'], M: ['(\\d\\d?)', 'month'], DD: ['(\\d\\d?)', 'day'], D: ['(\\d\\d?)', 'day'],
     HH: ['(\\d\\d?)', 'hour'], H: ['(\\d\\d?)', 'hour'], hh: ['(\\d\\d?)', 'hour'], h: ['(\\d\\d?)', 'hour'],
     mm: ['(\\d\\d?)', 'minute'], m: ['(\\d\\d?)', 'minute'], ss: ['(\\d\\d?)', 'second'], s: ['(\\d\\d?)', 'second'],
@@ -128,8 +129,10 @@
     const year = read.year !== undefined ? Number(read.year) : read.shortYear !== undefined
       ? short + (short > 68 ? 1900 : 2000) : wall.getUTCFullYear();
     const dated = read.year !== undefined || read.shortYear !== undefined;
-    const named = read.name && MONTHS.findIndex((one) => one.slice(0, 3).toLowerCase() === read.name.slice(0, 3).toLowerCase());
-    const month = named !== undefined ? named : read.month !== undefined ? read.month - 1 : dated ? 0 : wall.getUTCMonth();
+    const letters = (one) => one.slice(0, 3).toLowerCase();
+    const named = read.name && MONTHS.findIndex((one) => letters(one) === letters(read.name));
+    const asked = read.month === undefined ? undefined : read.month - 1;
+    const month = named ?? asked ?? (dated ? 0 : wall.getUTCMonth());
     const known = dated || named !== undefined || read.month !== undefined;
     const day = read.day !== undefined ? Number(read.day) : known ? 1 : wall.getUTCDate();
     let hour = Number(read.hour || 0);

@@ -11,6 +11,8 @@
     llll: 'ddd, MMM D, YYYY h:mm A',
   };
 
+  const NAMED = ['year', 'month', 'date', 'hour', 'minute', 'second', 'millisecond'];
+
   function pad(number, width) {
     return (number < 0 ? '-' : '') + String(Math.abs(number)).padStart(width, '0');
   }
@@ -151,7 +153,7 @@
     toISOString() { return this.isValid() ? this.clone().utc().format('YYYY-MM-DD[T]HH:mm:ss.SSS[Z]') : null; }
     toJSON() { return this.toISOString(); }
     toString() { return this.format('ddd MMM DD YYYY HH:mm:ss [GMT]ZZ'); }
-    toArray() { return [this.year(), this.month(), this.date(), this.hour(), this.minute(), this.second(), this.millisecond()]; }
+    toArray() { return NAMED.map((name) => this.get(name)); }
 
     #to(place) {
       this.#place = place;
@@ -206,10 +208,10 @@
       }
       const known = required(name);
       const number = Number(value);
-      if (known === 'month' || known === 'year') return this.#addMonths((number - this.get(known)) * (known === 'year' ? 12 : 1));
-      const days = ['date', 'day', 'weekday', 'isoWeekday', 'dayOfYear', 'week', 'isoWeek', 'quarter'].includes(known);
-      if (days) return this.add(number - this.get(known), {week: 'week', isoWeek: 'week', quarter: 'quarter'}[known] || 'day');
-      return this.#moveWall(this.#wall().getTime() + (number - this.get(known)) * MILLISECONDS[known]);
+      const change = number - this.get(known);
+      if (known in MILLISECONDS) return this.#moveWall(this.#wall().getTime() + change * MILLISECONDS[known]);
+      const larger = ['year', 'quarter', 'month', 'week', 'isoWeek'].includes(known);
+      return this.add(change, larger ? known : 'day');
     }
 
     // The year and number of the week, which starts on Sunday (0) or, by ISO, on Monday (1).
@@ -228,7 +230,7 @@
     format(layout) {
       if (!this.isValid()) return 'Invalid date';
       const offset = this.#place === 0 ? '[Z]' : 'Z';
-      return this.#written(layout === undefined || layout === null ? `YYYY-MM-DDTHH:mm:ss${offset}` : String(layout));
+      return this.#written(String(layout ?? `YYYY-MM-DDTHH:mm:ss${offset}`));
     }
 
     #written(layout) {
@@ -291,8 +293,8 @@
 
   for (const name of NAMES) {
     const access = function (value) { return value === undefined ? this.get(name) : this.set(name, value); };
-    const names = ['day', 'date', 'week', 'month', 'quarter', 'year', 'millisecond', 'second', 'minute', 'hour', 'isoWeek'];
-    for (const one of names.includes(name) ? [name, `${name}s`] : [name]) Moment.prototype[one] = access;
+    const single = ['isoWeekday', 'weekday', 'dayOfYear'].includes(name);
+    for (const one of single ? [name] : [name, `${name}s`]) Moment.prototype[one] = access;
   }
 
   function read(input, layout, place, home) {
@@ -300,9 +302,13 @@
     if (Moment.is(input)) return input.clone();
     if (typeof input === 'number') return new Moment(input, place, home);
     if (input instanceof Date) return new Moment(input.getTime(), place, home);
-    if (Array.isArray(input)) return new Moment(fromFields([0, 0, 1, 0, 0, 0, 0].map((one, at) => input[at] ?? one), place), place, home);
-    if (typeof input !== 'string') return new Moment(NaN, place, home);
-    return new Moment(typeof layout === 'string' ? readAs(input, layout, place) : parsed(input, place).ms, place, home);
+    return new Moment(millisecondsOf(input, layout, place), place, home);
+  }
+
+  function millisecondsOf(input, layout, place) {
+    if (Array.isArray(input)) return fromFields([0, 0, 1, 0, 0, 0, 0].map((one, at) => input[at] ?? one), place);
+    if (typeof input !== 'string') return NaN;
+    return typeof layout === 'string' ? readAs(input, layout, place) : parsed(input, place).ms;
   }
 
   function extreme(values, better) {

@@ -94,6 +94,25 @@ def test_what_has_no_value_is_told(expression: str, message: str) -> None:
     assert refusal(expression) == message
 
 
+@pytest.mark.parametrize(
+    "thrower",
+    [
+        "(() => { throw 'x'.repeat(2**20); })()",
+        "(() => { throw {toJSON() { throw 1; }}; })()",
+        "(() => { throw new Proxy({}, {getPrototypeOf() { throw 1; }}); })()",
+        "(() => { throw Object.assign(new ReferenceError(), {message: {toString() { throw 1; }}}); })()",
+        "(() => { throw null; })()",
+        "(() => { throw Symbol(); })()",
+    ],
+)
+def test_whatever_is_thrown_is_told_shortly(thrower: str) -> None:
+    value("a + 1")
+    pid = own_engine().pid
+
+    assert 0 < len(refusal(thrower)) < 1200
+    assert own_engine().pid == pid
+
+
 def test_a_property_of_undefined_is_told_in_the_words_of_javascript() -> None:
     assert "Cannot read properties of undefined (reading 'y')" in refusal("td.nope['y']")
 

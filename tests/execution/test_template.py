@@ -5,7 +5,15 @@ import pytest
 from scheduler.execution.expressions import own_engine
 from scheduler.execution.template import TemplateError, render
 
-VALUES = {"a": "text", "n": 5, "flag": True, "none": None, "deep": {"list": [1, {"x": "found"}]}, "a-b": "dash"}
+VALUES = {
+    "a": "text",
+    "n": 5,
+    "flag": True,
+    "none": None,
+    "deep": {"list": [1, {"x": "found"}]},
+    "a-b": "dash",
+    "one": 1.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -14,7 +22,7 @@ VALUES = {"a": "text", "n": 5, "flag": True, "none": None, "deep": {"list": [1, 
         ("plain $a {a} $", "plain $a {a} $"),
         ("<${a}>", "<text>"),
         ("${ a }", "text"),
-        ("${n} ${flag} [${none}]", "5 true []"),
+        ("${n} ${flag} [${none}] ${one}", "5 true [] 1"),
         ("${deep.list.1.x}", "found"),
         ("${deep}", '{"list":[1,{"x":"found"}]}'),
         ("${a-b}", "dash"),

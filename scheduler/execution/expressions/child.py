@@ -17,10 +17,10 @@ import sys
 import time
 from pathlib import Path
 
-from py_mini_racer import JSParseException, MiniRacer, init_mini_racer
+from py_mini_racer import JSEvalException, JSParseException, MiniRacer, init_mini_racer
 
 HEAP_MEGABYTES = 64
-DATA_MEGABYTES = 160  # the heap, and 45 before the first expression
+ROOM_MEGABYTES = 112  # for the heap, and what an expression takes beside it
 IDLE_SECONDS = 60.0
 # No compiler that makes machine code out of an expression; an interpreter is quick enough, and simpler to trust.
 FLAGS = ("--single-threaded", "--jitless", f"--max-heap-size={HEAP_MEGABYTES}")
@@ -30,8 +30,8 @@ POSITION = re.compile(r"<anonymous>:(\d+): (.*)\n(.*)\n( *)\^")
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # V8 prints what it dies of
-    limit()
     realm = Realm()
+    limit()
     requests = sys.stdin.buffer
     while select.select([requests], [], [], IDLE_SECONDS)[0]:
         line = requests.readline()
@@ -44,7 +44,8 @@ def main() -> None:
 def limit() -> None:
     """No core files, little memory, and signals that do what they do by default, but for those meant for the worker."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (DATA_MEGABYTES * 1024 * 1024,) * 2)
+    taken = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (taken + ROOM_MEGABYTES * 1024 * 1024,) * 2)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -70,7 +71,10 @@ class Realm:
         self._engine.eval(f"const __evaluate = ({realm})({moment}({dates})); 0")
 
     def evaluate(self, request: str) -> str:
-        answer = str(self._engine.eval(f"__evaluate({json.dumps(request)})"))
+        try:
+            answer = str(self._engine.eval(f"__evaluate({json.dumps(request)})"))
+        except JSEvalException:  # it left no stack even to say so
+            return json.dumps({"error": "It went too deep."})
         said = json.loads(answer)
         if "syntax" not in said:
             return answer

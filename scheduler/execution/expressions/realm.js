@@ -4,6 +4,7 @@
   'use strict';
 
   const LONGEST = 1024 * 1024;
+  const LONGEST_MESSAGE = 1000;
   const compile = Function;
   const {freeze, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf} = Object;
   const {ownKeys, apply} = Reflect;
@@ -40,8 +41,8 @@
 
   function described(error) {
     try {
-      if (error instanceof Error) return `${error.name}: ${error.message}`;
-      return `It threw ${typeof error === 'string' ? error : stringify(error)}.`;
+      const text = typeof error === 'string' ? error : stringify(error);
+      return (error instanceof Error ? `${error.name}: ${error.message}` : `It threw ${text}.`).slice(0, LONGEST_MESSAGE);
     } catch (another) {
       return 'It threw something that has no text.';
     }
@@ -71,8 +72,9 @@
       const value = apply(run, setPrototypeOf(variables, null), [momentIn(zone)]);
       return stringify(value === undefined ? {text: '', undefined: true} : {text: textOf(value)});
     } catch (error) {
-      const unknown = error instanceof ReferenceError && /^(\S+) is not defined$/.exec(error.message);
-      return stringify(unknown ? {unknown: unknown[1]} : {error: described(error)});
+      const message = described(error);
+      const unknown = /^ReferenceError: (\S+) is not defined$/.exec(message);
+      return stringify(unknown ? {unknown: unknown[1]} : {error: message});
     }
   }
 

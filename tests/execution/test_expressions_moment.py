@@ -1,5 +1,9 @@
 """`moment` in expressions, against what moment.js answers and its documentation shows."""
 
+import json
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from scheduler.execution.template import TemplateError, render
@@ -138,6 +142,44 @@ def test_moment_answers_as_documented(expression: str, expected: str) -> None:
 )
 def test_moment_at_the_changes_of_clocks(expression: str, expected: str) -> None:
     assert in_zone("America/Los_Angeles", expression) == expected
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "America/Los_Angeles",
+        "America/Vancouver",
+        "Africa/Casablanca",
+        "Asia/Tokyo",
+        "Australia/Lord_Howe",
+        "Europe/London",
+        "Pacific/Apia",
+        "America/Sao_Paulo",
+        "UTC",
+        "Asia/Kathmandu",
+    ],
+)
+def test_moment_knows_the_zones_that_the_timetable_knows(zone: str) -> None:
+    instants = [datetime(year, month, 15, tzinfo=UTC) for year in range(1960, 2099) for month in range(1, 13)]
+    milliseconds = [int(instant.timestamp()) * 1000 for instant in instants]
+
+    values = {"all": milliseconds, "timezone": zone}
+    offsets = json.loads(render("${all.map(one => moment(one).utcOffset() * 60)}", values.__getitem__))
+
+    expected = [instant.astimezone(ZoneInfo(zone)).utcoffset() or timedelta() for instant in instants]
+    assert offsets == [offset.total_seconds() for offset in expected]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("moment.tz('1850-01-01', 'Europe/London').format('YYYY')", "1850"),
+        ("moment('2150-07-01T00:00:00Z').format()", "2150-07-01T01:00:00+01:00"),
+        ("moment.unix(4102444799).format('x') + moment.unix(4102444800).format('Z')", "4102444799000+00:00"),
+    ],
+)
+def test_moment_goes_beyond_the_years_that_zones_are_kept_of(expression: str, expected: str) -> None:
+    assert in_zone("Europe/London", expression) == expected
 
 
 @pytest.mark.parametrize(

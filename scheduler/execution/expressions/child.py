@@ -1,7 +1,8 @@
 """The child that evaluates expressions: a request on each line that comes in, an answer on each that goes out.
 
 A request is the seconds that it may take, a space, and what realm.js asks for; an answer the seconds it took, a space,
-and what realm.js says. Needs nothing of Hindcast. It ends when its input does, or after a while without any.
+and what realm.js says. Its arguments are where Python finds zones. Needs nothing of Hindcast. It ends when its input
+does, or after a while without any.
 
 Its limits kill it: processor time (ITIMER_PROF), V8's heap, and RLIMIT_DATA for what V8 keeps beside the heap.
 RLIMIT_AS cannot serve: V8 reserves more than a terabyte of addresses.
@@ -15,7 +16,11 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, reset_tzpath
 
 from py_mini_racer import JSEvalException, JSParseException, MiniRacer, init_mini_racer
 
@@ -24,12 +29,16 @@ ROOM_MEGABYTES = 112  # for the heap, and what an expression takes beside it
 IDLE_SECONDS = 60.0
 # No compiler that makes machine code out of an expression; an interpreter is quick enough, and simpler to trust.
 FLAGS = ("--single-threaded", "--jitless", f"--max-heap-size={HEAP_MEGABYTES}")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_SECOND, LAST_SECOND = -2208988800, 4102444800  # the years 1900 to 2100
+STEP_SECONDS = 3 * 24 * 3600  # no zone changes twice within so short a time
 POSITION = re.compile(r"<anonymous>:(\d+): (.*)\n(.*)\n( *)\^")
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # V8 prints what it dies of
+    reset_tzpath(sys.argv[1:])
     realm = Realm()
     limit()
     requests = sys.stdin.buffer
@@ -38,7 +47,7 @@ def main() -> None:
         if not line.endswith(b"\n"):
             break
         answers.write(answered(realm, line.decode()))
-    os._exit(0)  # mini-racer may hang as it tidies up
+    os._exit(0)
 
 
 def limit() -> None:
@@ -68,18 +77,26 @@ class Realm:
         self._engine = MiniRacer()
         folder = Path(__file__).parent
         realm, moment, dates = ((folder / f"{name}.js").read_text().strip() for name in ("realm", "moment", "dates"))
-        self._engine.eval(f"const __evaluate = ({realm})({moment}({dates})); 0")
+        self._engine.eval(
+            f"const __evaluate = ((zones, missing) => {realm}({moment}({dates}(zones, missing)), zones, missing))"
+            "(new Map(), new Set()); 0"
+        )
 
     def evaluate(self, request: str) -> str:
         try:
-            answer = str(self._engine.eval(f"__evaluate({json.dumps(request)})"))
+            answer, said = self._asked(request, {})
+            while "zones" in said:
+                answer, said = self._asked(request, {name: offsets(name) for name in said["zones"]})
         except JSEvalException:  # it left no stack even to say so
             return json.dumps({"error": "It went too deep."})
-        said = json.loads(answer)
         if "syntax" not in said:
             return answer
         said["syntax"] += self._position(json.loads(request)["expression"])
         return json.dumps(said)
+
+    def _asked(self, request: str, zones: Mapping[str, object]) -> tuple[str, dict[str, Any]]:
+        answer = str(self._engine.eval(f"__evaluate({json.dumps(request)}, {json.dumps(list(zones.items()))})"))
+        return answer, json.loads(answer)
 
     def finish(self) -> None:
         """Wait for what an async function left to do: it would take the next expression's time."""
@@ -97,5 +114,44 @@ class Realm:
         return " (at its end)"
 
 
+def offsets(name: str) -> list[tuple[int, int]] | None:
+    """What realm.js wants to know of a zone: seconds since 1970, and the minutes from UTC since then.
+
+    Out of Python's own data, as the timetable has them: V8's are of its release, and zones change more often.
+    """
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+    found = [(FIRST_SECOND, _minutes(zone, FIRST_SECOND))]
+    second = FIRST_SECOND
+    while second < LAST_SECOND:
+        if _minutes(zone, second + STEP_SECONDS) != found[-1][1]:
+            change = _first_after(zone, second, found[-1][1])
+            found.append((change, _minutes(zone, change)))
+            second = change
+        else:
+            second += STEP_SECONDS
+    return found
+
+
+def _first_after(zone: ZoneInfo, second: int, before: int) -> int:
+    """When the offset `before` ends, within a step."""
+    low, high = second, second + STEP_SECONDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _minutes(zone, middle) == before else (low, middle)
+    return high
+
+
+def _minutes(zone: ZoneInfo, second: int) -> int:
+    offset = (EPOCH + timedelta(seconds=second)).astimezone(zone).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds() / 60)
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        os._exit(1)  # mini-racer may hang as it tidies up

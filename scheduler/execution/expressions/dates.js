@@ -1,6 +1,9 @@
-// Units, wall times and zones, and how texts are read as them. Instants are milliseconds since 1970. Zones are ICU's,
-// through Temporal. A month counts from 0 here.
-(function () {
+// Units, wall times and zones, and how texts are read as them. Instants are milliseconds since 1970, months count from 0.
+//
+// Given what is known of zones: from a name to the offsets, [[from second, minutes], …], of the years 1900 to 2100, or null
+// for no zone. One that is asked for and not known is put into `missing`; the expression is evaluated again when it is.
+// Before and after those years, zones are ICU's, through Temporal.
+(function (zones, missing) {
   'use strict';
 
   const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October',
@@ -8,6 +11,7 @@
   const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
   const MILLISECONDS = {millisecond: 1, second: 1000, minute: 60000, hour: 3600000};
   const DAY = 86400000;
+  const TABLES_END = 4102444800;
   const LIMIT = 8640000000000000;
   const UNITS = {
     ms: 'millisecond', s: 'second', m: 'minute', h: 'hour', d: 'day', D: 'date', w: 'week', W: 'isoWeek', M: 'month',
@@ -38,10 +42,33 @@
     return date.getTime();
   }
 
+  function offsetsOf(zone) {
+    if (!zones.has(zone)) {
+      missing.add(zone);
+      throw new RangeError(`The time zone ${zone} is not known yet.`);
+    }
+    const offsets = zones.get(zone);
+    if (!offsets) throw new RangeError(`There is no time zone ${JSON.stringify(zone)}.`);
+    return offsets;
+  }
+
+  function lastBefore(offsets, second) {
+    let [low, high] = [0, offsets.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (offsets[middle][0] <= second) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
   // A place is the name of a zone, or a fixed number of minutes from UTC.
   function offsetAt(ms, place) {
     if (typeof place === 'number') return place;
     if (!(Math.abs(ms) <= LIMIT)) return 0;
+    const offsets = offsetsOf(place);
+    const second = Math.floor(ms / 1000);
+    if (second >= offsets[0][0] && second < TABLES_END) return offsets[lastBefore(offsets, second)][1];
     const nanoseconds = Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(place).offsetNanoseconds;
     return Math.round(nanoseconds / 6e10);
   }
@@ -58,11 +85,8 @@
 
   function zoneNamed(name) {
     if (/^(etc\/)?utc$/i.test(name)) return 0;
-    try {
-      return new Intl.DateTimeFormat('en-US', {timeZone: name}).resolvedOptions().timeZone && String(name);
-    } catch (error) {
-      throw new RangeError(`There is no time zone ${JSON.stringify(name)}.`);
-    }
+    offsetsOf(String(name));
+    return String(name);
   }
 
   function offsetMinutes(text) {
@@ -143,4 +167,4 @@
 
   return {MONTHS, DAYS, MILLISECONDS, DAY, LIMIT, NAMES, TOKENS, unit, required, wallTime, offsetAt, instant,
     zoneNamed, offsetMinutes, daysOf, fromFields, parsed, readAs};
-})()
+})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zoneinfo
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def _start() -> subprocess.Popen[bytes]:
     """Nothing of this process reaches it, neither environment nor open files."""
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", str(CHILD)],
+            [sys.executable, "-I", str(CHILD), *zoneinfo.TZPATH],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 // Makes the realm of expressions out of a fresh one, and gives the one function that is called from outside.
 // What an expression can reach is frozen: nothing that one does is seen by the next.
-(function (momentIn) {
+(function (momentIn, zones, missing) {
   'use strict';
 
   const LONGEST = 1024 * 1024;
@@ -59,8 +59,16 @@
     return text;
   }
 
-  // {text}, {undefined: true}, {unknown: name}, {syntax: message} or {error: message}, as JSON.
-  function evaluate(request) {
+  // {text}, {undefined: true}, {unknown: name}, {syntax: message} or {error: message}, as JSON; or else {zones}, the names
+  // of those that must be known first: ask again with [[name, offsets], …] of them.
+  function evaluate(request, found) {
+    for (const [name, offsets] of found) zones.set(name, offsets);
+    missing.clear();
+    const answer = outcome(request);
+    return missing.size ? stringify({zones: [...missing]}) : answer;
+  }
+
+  function outcome(request) {
     const {expression, variables, zone} = parse(request);
     let run;
     try {

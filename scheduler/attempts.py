@@ -15,12 +15,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, DateTimeField, F, JSONField, Q, Value, When
+from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Lane
+from scheduler.models import Attempt, AttemptStatus, Lane, TaskRun
 from scheduler.models.attempt import AttemptQuerySet
 
 MAX_DELIVERIES = 3
@@ -260,7 +260,8 @@ def _end_waits_of_another_clock() -> None:
     Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease).update(lease_expires_at=Now() + lease)
     longest = timedelta(seconds=max(RETRY_SECONDS))
     waiting = Attempt.objects.filter(status=AttemptStatus.QUEUED, lane__in=list(Lane), deliveries__gt=0)
-    waiting.filter(released_at__gt=Now() + 2 * longest).update(released_at=Now())
+    parked = TaskRun.objects.filter(attempt=OuterRef("pk"), retry_at__isnull=False)
+    waiting.filter(~Exists(parked), released_at__gt=Now() + 2 * longest).update(released_at=Now())
 
 
 def _take_back(attempt: Attempt, now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tarfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Workspace:
             self._made = True
             try:
                 self._make()
-            except (OSError, archives.BadArchive, tarfile.TarError) as error:
+            except (OSError, archives.BadArchive) as error:
                 raise TaskFailed(f"The project's files could not be unpacked: {error}") from error
         return self._folder
 

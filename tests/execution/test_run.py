@@ -151,7 +151,7 @@ def test_the_environment_of_a_child_is_an_allow_list(
     own = {"HOME", "PWD", "OLDPWD", "SHLVL", "_", "SESSION_TIME", "ATTEMPT_ID", "region", "n"}
     assert set(names) <= own | {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
     assert (names["SESSION_TIME"], names["ATTEMPT_ID"]) == ("2026-03-02T00:30:00+09:00", str(attempt.pk))
-    assert (names["region"], names["n"]) == ("eu", '{"a": 1}')
+    assert (names["region"], names["n"]) == ("eu", '{"a":1}')
 
 
 @pytest.mark.parametrize("value", ["; id", "$(id)", "`id`", "a\nid", "' ; id ; '", '" ; id ; "', "-oProxyCommand=id"])

@@ -34,7 +34,7 @@ class Tree:
         self.tasks: dict[int, Task] = {}
         self.changed: set[Task] = set()
         self._now = now
-        self._before = before
+        self._before = dict(before)
         self._positions = {name: task.position for name, task in before.items() if task.position is not None}
         self._last_position = max(self._positions.values(), default=-1)
         self._ready: deque[Task] = deque()
@@ -120,6 +120,8 @@ class Tree:
         if position is None:
             position = self._positions[full_name] = self._last_position = self._last_position + 1
         task = Task(spec, position, full_name, parent, order, variables, before=before, updated_at=self._now)
+        if position in self.tasks:  # it came up before, and was forgotten
+            self.changed.discard(self.tasks[position])
         self.tasks[position] = task
         self.changed.add(task)
         for index, inside in enumerate(spec.children):
@@ -244,8 +246,9 @@ class Tree:
     def _again(self, task: Task) -> None:
         """Run it again from the start; what came up inside it the last time has to come up again."""
         self._waiting.discard(task)
-        for inside in task.everything_inside():
+        for inside in list(task.everything_inside()):
             self._forget(inside)
+        self._forget_rows(task.full_name)
         task.made.clear()
         task.error, task.retry_at = {}, None
         self._starting.append(task)
@@ -253,9 +256,18 @@ class Tree:
     def _forget(self, task: Task) -> None:
         task.before = None
         task.kept, task.error, task.stored, task.retry_at, task.started_at = {}, {}, {}, None, None
-        task.active, task.gives = 0, False
+        task.active, task.gives, task.made = 0, False, []
         task.at_limit.clear()
         self._move(task, TaskState.BLOCKED)
+
+    def _forget_rows(self, around: str) -> None:
+        """What came up inside `around` in an earlier delivery, and is in this tree no more than a row."""
+        inside = [name for name in self._before if name.startswith((f"{around}+", f"{around}^"))]
+        for name in inside:
+            position = self._before.pop(name).position
+            if position is not None and position not in self.tasks:
+                self.tasks[position] = row = Task(Spec(name, {}), position, name, None, (), {})
+                self._move(row, TaskState.BLOCKED)
 
     def _wait(self, task: Task, until: datetime) -> None:
         task.retry_at = until

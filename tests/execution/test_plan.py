@@ -40,7 +40,7 @@ def test_tasks_stand_in_the_order_of_the_document_with_their_groups() -> None:
         ({"+a": {}}, "+wf+a", "no operator"),
         ({"+a": None}, "+wf+a", "is a mapping"),
         ({"+a": {"echo>": "x", "sh>": "y"}}, "+wf+a", "one operator, not 2: echo>, sh>"),
-        ({"+a": {"rm>": "x"}}, "+wf+a", "no operator rm>; there are echo>, "),
+        ({"+a": {"rm>": "x"}}, "+wf+a", "no operator rm>; there are call>, "),
         ({"+a": {"echo>": "x", "+b": ECHO}}, "+wf+a", "has no tasks inside"),
         ({"+a": {"+b": ECHO, "x": 1}}, "+wf+a", "no x: setting"),
         ({"speed": 9, "+a": ECHO}, "+wf", "no speed: setting"),

@@ -1,72 +1,122 @@
-"""Project files, packed as tar.gz in the `archives` storage: each archive once, named by its content."""
+"""VERBS: keep projects' archives in the `archives` storage, each once and as it came, and unpack them for a run."""
+
+from __future__ import annotations
 
 import gzip
 import io
-import shutil
+import os
 import tarfile
-from collections.abc import Mapping
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from django.core.files.base import ContentFile
+from django.core.files.base import File
 from django.core.files.storage import storages
 
+from projects import tar
+from projects.paths import BadPath, checked
+from projects.tar import BadArchive
+from projects.uploads import Upload, limits, receive
 
-class BadArchive(ValueError):  # noqa: N818 - named as the fact
-    """A file in the archive has a name or a type that is never unpacked."""
+__all__ = ["Archive", "BadArchive", "extract", "keep", "original", "pack", "store"]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A kept archive: its name in the storage, MD5 (base64) and size in bytes as uploaded. Empty for no files."""
+
+    name: str = ""
+    md5: str = ""
+    size: int = 0
+
+
+def keep(upload: Upload) -> Archive:
+    """Store `upload`, byte for byte, under a name that follows from its content; once, however often it comes."""
+    name = f"{upload.sha256}.tar.gz"
+    storage = storages["archives"]
+    if not storage.exists(name):
+        saved = storage.save(name, File(upload.content, name))
+        if saved != name:  # somebody was faster, and this storage gives the second file another name
+            storage.delete(saved)
+    return Archive(name, upload.md5, upload.size)
+
+
+def pack(files: Mapping[str, bytes]) -> Upload:
+    """`files` (relative POSIX paths) as an archive, the same for the same files. Raises BadArchive."""
+    content = gzip.compress(_packed(files), mtime=0)
+    return receive(io.BytesIO(content), declared=len(content))
 
 
 def store(files: Mapping[str, bytes]) -> str:
-    """Keep `files` (relative POSIX paths) as one archive. Returns its name; "" for no files.
-
-    The same files give the same name, and are kept once. Raises BadArchive for a path that leaves the project.
-    """
+    """Pack `files` and keep them. Returns the archive's name; "" for no files. Raises BadArchive."""
     if not files:
         return ""
-    content = _packed(files)
-    name = f"{sha256(content).hexdigest()}.tar.gz"
-    storage = storages["archives"]
-    if not storage.exists(name):
-        storage.save(name, ContentFile(content))
-    return name
+    with pack(files) as upload:
+        return keep(upload).name
+
+
+def original(name: str) -> File[Any]:
+    """The archive `name` as it was uploaded, open for reading. Raises FileNotFoundError."""
+    return storages["archives"].open(name)
 
 
 def extract(name: str, directory: Path) -> None:
     """Unpack the archive `name` into the existing, empty `directory`: plain files and folders, nothing else.
 
-    Raises BadArchive when it holds anything else, FileNotFoundError when there is no such archive.
+    Owners, times and modes in the archive do not count, but for whether the owner may execute a file. Raises
+    BadArchive when the archive is not sound, or beyond the limits of today, FileNotFoundError when there is none.
     """
-    with storages["archives"].open(name) as stored, tarfile.open(fileobj=stored, mode="r:gz") as archive:
-        for member in archive:
-            _unpack(archive, member, directory)
+    with original(name) as stored:
+        folders = _Folders(directory)
+        for member, pieces in tar.members(stored, limits()):
+            if member.is_folder:
+                folders.make(member.path)
+            else:
+                folders.make(member.path.rpartition("/")[0])
+                _write(f"{directory}/{member.path}", pieces, 0o755 if member.executable else 0o644)
+
+
+class _Folders:
+    """Makes each folder once; asking the file system for each file would be most of the work."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._made = {""}
+
+    def make(self, path: str) -> None:
+        if path not in self._made:
+            Path(self._directory, path).mkdir(parents=True, exist_ok=True)
+            self._made.add(path)
+
+
+def _write(path: str, pieces: Iterable[bytes], mode: int) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+    finally:
+        os.close(file)
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
-    """Byte for byte the same for the same files: no times, no owners; gzip's own time is left at 0."""
+    """Byte for byte the same for the same files: no times, no owners."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(files):
-            member = tarfile.TarInfo(str(_inside(path)))
+            member = tarfile.TarInfo(_inside(path))
             member.size = len(files[path])
             archive.addfile(member, io.BytesIO(files[path]))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    return buffer.getvalue()
 
 
-def _inside(path: str) -> PurePosixPath:
-    pure = PurePosixPath(path)
-    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
-        raise BadArchive(f"{path!r} is not a path inside the project.")
-    return pure
-
-
-def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    target = directory / _inside(member.name)
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    content = archive.extractfile(member) if member.isfile() else None
-    if content is None:
-        raise BadArchive(f"{member.name!r} is neither a file nor a folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with content, target.open("xb") as file:
-        shutil.copyfileobj(content, file)
+def _inside(path: str) -> str:
+    """`path`, checked before `tarfile` writes it: it would cut a name at a NUL."""
+    try:
+        if name := checked(path):
+            return name
+    except BadPath as error:
+        raise BadArchive(error.problem, member=path) from None
+    raise BadArchive("There is a file without a name.")

@@ -1,4 +1,4 @@
-"""What can be run, and by whom: projects, their revisions and workflows, and the keys of the API."""
+"""What can be run, and by whom: projects, their revisions, workflows and secrets, and the keys of the API."""
 
 from __future__ import annotations
 
@@ -87,6 +87,12 @@ class Revision(models.Model):
         blank=True,
         help_text="Name of the tar.gz in the archive storage, by content; empty when the project has no files.",
     )
+    archive_md5 = models.CharField(
+        max_length=24, blank=True, default="", db_default="", help_text="Of the archive as it was uploaded, in base64."
+    )
+    archive_size = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="Bytes of the archive as it was uploaded."
+    )
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -143,6 +149,23 @@ class WorkflowDefinition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow.name} ({self.revision.name})"
+
+
+class Secret(models.Model):
+    """What a project's workflows may use and nobody may read. Written and opened by the verbs of `projects.secrets`."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="secrets", db_index=False)
+    key = models.CharField(max_length=NAME_LENGTH)
+    sealed = models.TextField(editable=False)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "key"], name="secret_key_unique_in_project"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class Scope(models.TextChoices):

@@ -15,12 +15,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, DateTimeField, F, JSONField, Q, Value, When
+from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Lane
+from scheduler.models import Attempt, AttemptStatus, Lane, TaskRun
 from scheduler.models.attempt import AttemptQuerySet
 
 MAX_DELIVERIES = 3
@@ -40,8 +40,8 @@ class Claim:
 def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
     """queued > running: take the attempt that has waited longest in `lanes`; None when none waits.
 
-    One that lost its worker waits until its `released_at` by the database's clock. Takes a lease, raises the lease
-    token and counts the delivery. `now` becomes `started_at`.
+    One that lost its worker, or was parked, waits until its `released_at` by the database's clock. Takes a lease,
+    raises the lease token and counts the delivery. `now` becomes `started_at`.
     """
     row = _returning(
         f"""
@@ -52,7 +52,7 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
          WHERE status = 'queued' AND id = (
                SELECT id FROM scheduler_attempt
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
-                  AND (deliveries = 0 OR released_at <= {_clock()})
+                  AND (started_at IS NULL OR released_at <= {_clock()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
         RETURNING id, lease_token, deliveries
         """,  # noqa: S608 - built from this module's own pieces
@@ -112,6 +112,22 @@ def give_back(held: Claim, *, now: datetime) -> bool:
             dispatch.ring(Lane(lane), attempts=1)
             return True
         return fail(held, reason={"message": "Killed on request."}, now=now)
+
+
+def park(held: Claim, *, seconds: float) -> bool:
+    """running > queued: the attempt waits, and any worker goes on with it in so many seconds.
+
+    The delivery is not counted. False: the lease was lost, or the attempt is to be killed.
+    """
+    return bool(
+        Attempt.objects.filter(pk=held.attempt_id, lease_token=held.token, status=AttemptStatus.RUNNING).update(
+            status=AttemptStatus.QUEUED,
+            released_at=Now() + timedelta(seconds=seconds),
+            lease_expires_at=None,
+            lease_token=F("lease_token") + 1,
+            deliveries=Greatest(F("deliveries") - 1, 0),
+        )
+    )
 
 
 def kill(attempt_id: int, *, now: datetime) -> bool:
@@ -244,7 +260,8 @@ def _end_waits_of_another_clock() -> None:
     Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease).update(lease_expires_at=Now() + lease)
     longest = timedelta(seconds=max(RETRY_SECONDS))
     waiting = Attempt.objects.filter(status=AttemptStatus.QUEUED, lane__in=list(Lane), deliveries__gt=0)
-    waiting.filter(released_at__gt=Now() + 2 * longest).update(released_at=Now())
+    parked = TaskRun.objects.filter(attempt=OuterRef("pk"), retry_at__isnull=False)
+    waiting.filter(~Exists(parked), released_at__gt=Now() + 2 * longest).update(released_at=Now())
 
 
 def _take_back(attempt: Attempt, now: datetime) -> None:

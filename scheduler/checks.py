@@ -8,17 +8,26 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from projects import sealing
 from scheduler.observe import error_tracking
 
 BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
-AT_LEAST_ONE = ("HINDCAST_MAX_BACKFILL_SESSIONS", "HINDCAST_DOORBELLS", "HINDCAST_LOG_LIMIT_BYTES")
+AT_LEAST_ONE = (
+    "HINDCAST_MAX_BACKFILL_SESSIONS",
+    "HINDCAST_DOORBELLS",
+    "HINDCAST_LOG_LIMIT_BYTES",
+    "HINDCAST_MAX_UPLOAD_BYTES",
+    "HINDCAST_MAX_ARCHIVE_BYTES",
+    "HINDCAST_MAX_ARCHIVE_MEMBERS",
+)
 ABOVE_ZERO = (
     "HINDCAST_LEASE_SECONDS",
     "HINDCAST_RENEW_SECONDS",
     "HINDCAST_RESEND_SECONDS",
     "HINDCAST_LATE_SECONDS",
     "HINDCAST_DOWN_SECONDS",
+    "HINDCAST_MAX_UPLOAD_SECONDS",
 )
 
 
@@ -52,6 +61,18 @@ def check_leases(**_: Any) -> Iterator[CheckMessage]:
             f"HINDCAST_RENEW_SECONDS is {renew:g} and HINDCAST_LEASE_SECONDS {lease:g}: leases would end unrenewed.",
             hint="Renew several times in a lease: by default every 10 s in 45 s.",
             id="hindcast.E004",
+        )
+
+
+@register
+def check_secrets_keys(**_: Any) -> Iterator[CheckMessage]:
+    wrong = sealing.wrong_keys(settings.HINDCAST_SECRETS_KEYS)
+    if wrong:
+        yield Error(
+            f"HINDCAST_SECRETS_KEYS: no key is at position {', '.join(map(str, wrong))} of the list.",
+            hint="A key is 32 random bytes in URL-safe base64. Make one: "
+            "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+            id="hindcast.E005",
         )
 
 

@@ -1,8 +1,9 @@
 """VERB: delete a project while its workflows are scheduled, queued and running.
 
-One transaction: the project is marked, which frees its name; its schedules are removed, as Digdag does; what is
-queued is killed, what runs is canceling. Sessions, attempts and logs stay in the database. Whoever starts something
-holds the row of the project or of the schedule, so he comes before (and is killed) or after (and finds nothing).
+One transaction: the project is marked, which frees its name; its schedules are removed, as Digdag does, and its
+secrets; what is queued is killed, what runs is canceling. Sessions, attempts and logs stay in the database. Whoever
+starts something holds the row of the project or of the schedule, so he comes before (and is killed) or after (and
+finds nothing).
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from projects import secrets
 from projects.models import Project, Workflow
 from scheduler import attempts
 from scheduler.errors import HindcastError
@@ -50,6 +52,7 @@ def delete(project_id: int, *, now: datetime) -> None:
         list(schedules.select_for_update().values_list("pk"))  # a tick or a backfill that is under way ends first
         schedules.delete()
         attempts.kill_all(_workflows(project_id), now=now)
+        secrets.delete_all(project_id)
 
 
 def _workflows(project_id: int) -> list[int]:

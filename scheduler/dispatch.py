@@ -78,13 +78,12 @@ def _room(lane: Lane, producer: Producer) -> int:
 def resend(*, now: datetime) -> list[Lane]:
     """Ring for lanes whose released attempts wait although no doorbell is under way. Returns those lanes.
 
-    Nobody has rung yet for attempts that lost their worker: they wait a while first.
+    Nobody has rung yet for attempts that lost their worker, or parked: they wait a while first.
     """
     wait = timedelta(seconds=settings.HINDCAST_RESEND_SECONDS)
-    old = Q(released_at__lt=now - wait) | Q(
-        deliveries=0, released_at__gt=now + wait
-    )  # released by a clock that is ahead
-    waiting = Attempt.objects.claimable().filter(old | Q(deliveries__gt=0, released_at__lte=Now()))
+    # The second: released by a clock that is ahead.
+    old = Q(released_at__lt=now - wait) | Q(started_at=None, released_at__gt=now + wait)
+    waiting = Attempt.objects.claimable().filter(old | Q(started_at__isnull=False, released_at__lte=Now()))
     silent = [lane for lane in Lane if waiting.filter(lane=lane).exists() and doorbells(lane) == 0]
     for lane in silent:
         send(lane, settings.HINDCAST_DOORBELLS)

@@ -160,7 +160,7 @@ STORAGES = {
     },
     # Archives of project files, each once by content.
     "archives": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "projects.storage.WholeFileStorage",
         "OPTIONS": {"location": VAR_DIR / "archives"},
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -187,6 +187,8 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 # The pepper of API keys. Changing it ends every key; unset, it follows SECRET_KEY.
 HINDCAST_API_KEY_PEPPER = os.environ.get("HINDCAST_API_KEY_PEPPER") or SECRET_KEY
+# Fernet keys that seal projects' secrets: the first seals, all open. Empty: a key that follows from SECRET_KEY.
+HINDCAST_SECRETS_KEYS = env_list("HINDCAST_SECRETS_KEYS")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -277,9 +279,17 @@ HINDCAST_RENEW_SECONDS = env_number("HINDCAST_RENEW_SECONDS", 10.0)
 HINDCAST_RESEND_SECONDS = env_number("HINDCAST_RESEND_SECONDS", 10.0)
 # How many doorbells one verb rings at most; each wakes one worker slot, which goes on while work is left.
 HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
+# How many tasks of one attempt run at the same time, in the slot of the worker that runs it.
+HINDCAST_PARALLEL_TASKS = env_number("HINDCAST_PARALLEL_TASKS", 4)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
+
+# An upload of a project: the body as sent, and how long it may take; the archive unpacked, and what is in it.
+HINDCAST_MAX_UPLOAD_BYTES = env_number("HINDCAST_MAX_UPLOAD_BYTES", 16 * 1024 * 1024)
+HINDCAST_MAX_UPLOAD_SECONDS = env_number("HINDCAST_MAX_UPLOAD_SECONDS", 60.0)
+HINDCAST_MAX_ARCHIVE_BYTES = env_number("HINDCAST_MAX_ARCHIVE_BYTES", 64 * 1024 * 1024)
+HINDCAST_MAX_ARCHIVE_MEMBERS = env_number("HINDCAST_MAX_ARCHIVE_MEMBERS", 10_000)
 
 # From when on /healthz calls the clock and the queue late, and the clock down.
 HINDCAST_LATE_SECONDS = env_number("HINDCAST_LATE_SECONDS", 60.0)

@@ -5,7 +5,7 @@ two that start the same session come one after the other, and a backfill, a tick
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -18,8 +18,10 @@ from projects.models import Project, WorkflowDefinition
 from scheduler import attempts, backfill, dispatch, turns
 from scheduler.backfill import Request, in_utc
 from scheduler.errors import HindcastError, InvalidInput
-from scheduler.execution.plan import PlanRefused, Step, plan
+from scheduler.execution.plan import PlanRefused, plan
 from scheduler.execution.storable import text
+from scheduler.execution.task import Task
+from scheduler.execution.tree import planned
 from scheduler.models import Attempt, AttemptStatus, Lane, Pool, Schedule, Session
 from scheduler.models.attempt import DONE, LIVE
 
@@ -175,15 +177,15 @@ def resume_position(session: Session, definition: WorkflowDefinition, resume: Re
         raise InvalidInput({"resume.attempt_id": [reason]})
     if resume.mode is ResumeMode.FAILED:
         return None
-    for step in steps_of(definition):
-        if step.full_name == resume.task:
-            return step.position
+    for task in tasks_of(definition):
+        if task.full_name == resume.task:
+            return task.position
     raise InvalidInput({"resume.from": [f"The workflow has no task {resume.task!r}."]})
 
 
-def steps_of(definition: WorkflowDefinition) -> tuple[Step, ...]:
+def tasks_of(definition: WorkflowDefinition) -> Sequence[Task]:
     try:
-        return plan(definition.workflow.name, definition.document)
+        return planned(plan(definition.workflow.name, definition.document))
     except PlanRefused:
         return ()
 

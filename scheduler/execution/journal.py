@@ -11,8 +11,9 @@ Nothing that waits here is lost in silence: while the database is away, writes a
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -26,27 +27,18 @@ from scheduler.attempts import Claim
 from scheduler.crashpoints import crashpoint
 from scheduler.execution.lease import Canceled, Lease, LeaseLost
 from scheduler.execution.log import AttemptLog
-from scheduler.execution.plan import Step
+from scheduler.execution.plan import Spec
+from scheduler.execution.task import Before, Task
+from scheduler.execution.tree import Tree
 from scheduler.models import AttemptStatus, LogChunk, TaskRun, TaskState
 
 AGAIN_SECONDS = 0.5
 FLUSH_BYTES = 64 * 1024
 FLUSH_SECONDS = 1.0
+BATCH = 500  # tasks in one statement; SQLite takes 32,766 values
 
 Clock = Callable[[], datetime]
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class Row:
-    """What became of one step so far."""
-
-    step: Step
-    state: TaskState = TaskState.BLOCKED
-    error: Mapping[str, Any] = field(default_factory=dict)
-    stored: Mapping[str, Any] = field(default_factory=dict)
-    started_at: datetime | None = None
-    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,60 +48,43 @@ class Resumed:
     attempt_id: int
     position: int | None = None
 
-    def rows(self, steps: Sequence[Step]) -> dict[int, Row]:
-        """The tasks that count as done, where they still stand at the same place under the same name."""
-        there = TaskRun.objects.filter(
-            attempt=self.attempt_id, state=TaskState.SUCCESS, position__lt=len(steps), position__gt=0
-        )
-        return {
-            task.position: Row(step, TaskState.SUCCESS, {}, task.store_params, task.started_at, task.updated_at)
-            for task in there
-            if (step := steps[task.position]).full_name == task.full_name
-            and (self.position is None or step.last < self.position)
-        }
+    def tasks(self) -> dict[str, Before]:
+        """What succeeded there, by full name."""
+        there = TaskRun.objects.filter(attempt=self.attempt_id, state=TaskState.SUCCESS, position__gt=0)
+        return {task.full_name: left(task, position=None) for task in there}
+
+
+def left(task: TaskRun, *, position: int | None) -> Before:
+    return Before(
+        position,
+        TaskState(task.state),
+        task.store_params,
+        task.error,
+        task.state_params,
+        task.retry_at,
+        task.started_at,
+        task.updated_at,
+    )
 
 
 class Journal:
-    """The tasks of one attempt. Nothing is written before `save`, `flush` or one of the ends."""
+    """The tasks of one attempt, and their log. Nothing is written before `save`, `flush` or one of the ends."""
 
     def __init__(
-        self, *, lease: Lease, steps: Sequence[Step], clock: Clock, delivery: int, resumed: "Resumed | None" = None
+        self, *, lease: Lease, root: Spec, clock: Clock, again: bool, resumed: "Resumed | None" = None
     ) -> None:
         self._claim = lease.claim
         self._lease = lease
         self._clock = clock
-        self._steps = steps
-        earlier = self._earlier() if delivery > 1 else {}
         # The first write holds every task, so what the attempt resumes is asked only while it has none of its own.
-        before = earlier or (resumed.rows(steps) if resumed else {})
-        self._rows = [before.get(step.position) or Row(step) for step in steps]
-        self._changed = {step.position for step in steps if step.position not in earlier}
-        began = clock()
-        for row in self._rows:
-            row.updated_at = row.updated_at or began
-        written = self._written_bytes() if delivery > 1 else 0
+        earlier = self._earlier() if again else {}
+        if earlier or not resumed:
+            self.tree = Tree(root, before=earlier, now=clock())
+        else:
+            self.tree = Tree(root, before=resumed.tasks(), again_from=resumed.position, now=clock())
+        written = self._written_bytes() if again else 0
         self.log = AttemptLog(limit=settings.HINDCAST_LOG_LIMIT_BYTES, written=written)
         self._flushed_at = time.monotonic()
-
-    def succeeded(self, step: Step) -> bool:
-        """Did an earlier delivery already finish this task?"""
-        return self._rows[step.position].state == TaskState.SUCCESS
-
-    def stored(self) -> dict[int, Mapping[str, Any]]:
-        """What finished tasks gave back, by position."""
-        return {row.step.position: row.stored for row in self._rows if row.stored}
-
-    def start(self, step: Step) -> None:
-        self.log.begin(step.position)
-        self._move(step, TaskState.PLANNED if step.is_group else TaskState.RUNNING)
-
-    def finish(self, step: Step, stored: Mapping[str, Any]) -> None:
-        """The task succeeded, and with it each group that it was the last of."""
-        self._rows[step.position].stored = stored
-        self._move(step, TaskState.SUCCESS)
-        for group in step.path:
-            if group.last == step.position:
-                self._move(group, TaskState.SUCCESS)
 
     def save(self) -> None:
         """Write what waits. Raises LeaseLost, and Canceled when the attempt is to be killed."""
@@ -130,50 +105,33 @@ class Journal:
 
     def succeed(self) -> None:
         """The attempt is done. Raises LeaseLost."""
-        self.log.begin(0)
         self._persist(lambda: self._close(lambda: attempts.succeed(self._claim, now=self._clock())))
 
-    def fail(self, step: Step, error: Mapping[str, Any]) -> None:
-        """The task failed, and with it the groups around it and the attempt. Raises LeaseLost."""
-        self._rows[step.position].error = error
-        self._move(step, TaskState.ERROR)
-        for group in step.path:
-            self._move(group, TaskState.GROUP_ERROR)
-        self._fail({**error, "task": step.full_name})
-
-    def cancel(self, reason: Mapping[str, Any]) -> None:
-        """The attempt was killed; whatever had not ended is canceled. Raises LeaseLost."""
-        for step in self._steps:
-            if self._rows[step.position].state not in (TaskState.SUCCESS, TaskState.ERROR):
-                self._move(step, TaskState.CANCELED)
-        self._fail(reason)
-
-    def _fail(self, reason: Mapping[str, Any]) -> None:
-        self.log.begin(0)
+    def fail(self, reason: Mapping[str, Any]) -> None:
+        """The attempt failed, or was killed. Raises LeaseLost."""
         kept = dict(reason)
         self._persist(lambda: self._close(lambda: attempts.fail(self._claim, reason=kept, now=self._clock())))
 
-    def _earlier(self) -> dict[int, "Row"]:
+    def park(self, seconds: float) -> None:
+        """Nothing can be done for a while: another delivery goes on. Raises LeaseLost, and Canceled."""
+        self._persist(lambda: self._close(lambda: self._park(seconds)))
+
+    def _park(self, seconds: float) -> bool:
+        if attempts.park(self._claim, seconds=seconds):
+            return True
+        if _lock(self._claim) == AttemptStatus.CANCELING:
+            self._lease.cancel()
+            raise Canceled
+        return False
+
+    def _earlier(self) -> dict[str, Before]:
         """Tasks as an earlier delivery left them."""
-        there = TaskRun.objects.filter(attempt=self._claim.attempt_id, position__lt=len(self._steps))
-        return {
-            task.position: Row(
-                self._steps[task.position], TaskState(task.state), task.error, task.store_params, task.started_at
-            )
-            for task in there
-        }
+        there = TaskRun.objects.filter(attempt=self._claim.attempt_id)
+        return {task.full_name: left(task, position=task.position) for task in there}
 
     def _written_bytes(self) -> int:
         chunks = LogChunk.objects.filter(attempt=self._claim.attempt_id)
         return chunks.aggregate(size=Sum(Length("text")))["size"] or 0
-
-    def _move(self, step: Step, state: TaskState) -> None:
-        row = self._rows[step.position]
-        row.state = state
-        row.updated_at = self._clock()
-        if state in (TaskState.RUNNING, TaskState.PLANNED):
-            row.started_at = row.updated_at
-        self._changed.add(step.position)
 
     def _persist(self, write: Callable[[], None]) -> None:
         """Repeat `write` while the database is away. Raises LeaseLost when the lease ends first."""
@@ -208,14 +166,14 @@ class Journal:
     def _write(self) -> None:
         """Both inserts hold for the transaction that has just made sure of the lease."""
         with connection.cursor() as cursor:
-            if self._changed:
-                rows = [self._rows[position] for position in sorted(self._changed)]
-                cursor.execute(*_tasks(self._claim.attempt_id, rows))
+            changed = sorted(self.tree.changed, key=attrgetter("position"))
+            for batch in (changed[start : start + BATCH] for start in range(0, len(changed), BATCH)):
+                cursor.execute(*_tasks(self._claim.attempt_id, batch))
             if chunks := self.log.waiting():
                 cursor.execute(*_chunks(self._claim.attempt_id, chunks, self._clock()))
 
     def _all_written(self) -> None:
-        self._changed.clear()
+        self.tree.changed.clear()
         self.log.written()
 
     def _reconnect(self, error: Exception) -> None:
@@ -239,33 +197,35 @@ def _lock(claim: Claim) -> str | None:
     return row[0] if row else None
 
 
-def _tasks(attempt_id: int, rows: Sequence[Row]) -> tuple[str, list[Any]]:
+def _tasks(attempt_id: int, tasks: Sequence[Task]) -> tuple[str, list[Any]]:
     values: list[Any] = []
-    for row in rows:
-        step = row.step
+    for task in tasks:
         values += [
             attempt_id,
-            step.position,
-            step.parent,
-            _json(step.upstreams),
-            step.full_name,
-            step.is_group,
-            _json(step.config),
-            row.state.value,
-            _json(row.error),
-            _json(step.exports),
-            _json(row.stored),
-            _moment(row.started_at),
-            _moment(row.updated_at),
+            task.position,
+            task.parent.position if task.parent else None,
+            _json([upstream.position for upstream in task.upstreams]),
+            task.full_name,
+            task.spec.is_group,
+            _json(task.spec.config),
+            task.state.value,
+            _json(task.error),
+            _json({**task.spec.exports, **task.variables}),
+            _json(task.stored),
+            _json(task.kept),
+            _moment(task.retry_at),
+            _moment(task.started_at),
+            _moment(task.updated_at),
         ]
-    marks = f"({', '.join(['%s'] * 13)})"
+    marks = f"({', '.join(['%s'] * 15)})"
     statement = f"""
         INSERT INTO scheduler_taskrun
                (attempt_id, position, parent, upstreams, full_name, is_group, config, state, error,
-                export_params, store_params, started_at, updated_at)
-        VALUES {", ".join([marks] * len(rows))}
+                export_params, store_params, state_params, retry_at, started_at, updated_at)
+        VALUES {", ".join([marks] * len(tasks))}
         ON CONFLICT (attempt_id, position) DO UPDATE
            SET state = excluded.state, error = excluded.error, store_params = excluded.store_params,
+               state_params = excluded.state_params, retry_at = excluded.retry_at,
                started_at = excluded.started_at, updated_at = excluded.updated_at
     """  # noqa: S608 - only marks are put in
     return statement, values

@@ -49,7 +49,7 @@ def seconds() -> float:
 
 
 class Lease:
-    """One held claim, and the child that runs under it. Safe to use from several threads."""
+    """One held claim, and the children that run under it. Safe to use from several threads."""
 
     def __init__(self, claim: Claim, claimed_at: float) -> None:
         self.claim = claim
@@ -57,7 +57,7 @@ class Lease:
         self.held_since = claimed_at
         self.given_up = False
         self._lock = threading.RLock()  # a signal's handler may come in between
-        self._child: Killable | None = None
+        self._children: list[Killable] = []
         self._lost = False
         self._cancel_at: float | None = None
 
@@ -78,7 +78,7 @@ class Lease:
     def over(self, child: Killable) -> Iterator[None]:
         """Kill `child` with the lease, as long as this lasts."""
         with self._lock:
-            self._child = child
+            self._children.append(child)
             if self._lost:
                 child.kill()
             elif self._cancel_at is not None:
@@ -87,29 +87,31 @@ class Lease:
             yield
         finally:
             with self._lock:
-                self._child = None
+                self._children.remove(child)
 
     def lose(self) -> None:
         with self._lock:
             self._lost = True
-            if self._child:
-                self._child.kill()
+            self._kill()
 
     def cancel(self) -> None:
         with self._lock:
             if self._cancel_at is None:
                 self._cancel_at = seconds()
-                if self._child:
-                    self._child.terminate()
+                for child in self._children:
+                    child.terminate()
 
     def enforce(self, now: float) -> None:
         """What time alone decides: too long without a renewal, too long since the request to end."""
         if now - self.renewed_at > settings.HINDCAST_LEASE_SECONDS - settings.HINDCAST_RENEW_SECONDS:
             self.lose()
         elif self._cancel_at is not None and now - self._cancel_at > TERMINATE_SECONDS:
-            with self._lock:
-                if self._child:
-                    self._child.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        with self._lock:
+            for child in self._children:
+                child.kill()
 
 
 class Ending(IntEnum):

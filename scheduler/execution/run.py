@@ -3,9 +3,9 @@
 import json
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
@@ -18,19 +18,29 @@ from scheduler import attempts
 from scheduler.attempts import Claim
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
+from scheduler.execution.beside import Answer, Beside
 from scheduler.execution.child import Child, environment
 from scheduler.execution.journal import Clock, Journal, Resumed
 from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
+from scheduler.execution.log import TaskLog
 from scheduler.execution.operators import OPERATORS
-from scheduler.execution.operators.base import Context, Stored, TaskFailed
-from scheduler.execution.plan import PlanRefused, Step, plan
+from scheduler.execution.operators.base import Context, Outcome, TaskFailed, TryLater
+from scheduler.execution.others import OtherWorkflows
+from scheduler.execution.plan import PlanRefused, Spec, plan
+from scheduler.execution.task import ERROR, FAILED, Task
 from scheduler.execution.template import TemplateError
 from scheduler.execution.variables import BuiltIns, Variables, plain
 from scheduler.execution.workspace import Workspace
-from scheduler.models import Schedule
+from scheduler.models import Schedule, TaskState
 from scheduler.timetable import TimetableError
 
 SAME_MOMENT_SECONDS = 0.2
+# How often what runs beside this thread is looked at, for the log to be read while it grows.
+LOOK_SECONDS = 1.0
+# How long a wait may be for the worker to sit it out; attempts with longer ones go back into the queue.
+MOMENT_SECONDS = 1.0
+# How long a kill waits for tasks that run at the same time: what SIGTERM did not end, SIGKILL has by then.
+CANCEL_SECONDS = 12.0
 
 log = structlog.get_logger(__name__)
 
@@ -62,39 +72,37 @@ def run(lease: Lease, *, clock: Clock) -> None:
 def _run(lease: Lease, clock: Clock) -> None:
     facts = Facts.of(lease.claim)
     definition = definition_of(facts.definition_id)
-    if isinstance(definition.steps, PlanRefused):
-        refused = definition.steps
+    if isinstance(definition.root, PlanRefused):
+        refused = definition.root
         attempts.fail(lease.claim, reason={"message": refused.message, "task": refused.task}, now=clock())
         return
-    journal = Journal(
-        lease=lease, steps=definition.steps, clock=clock, delivery=facts.deliveries, resumed=facts.resumed
-    )
+    journal = Journal(lease=lease, root=definition.root, clock=clock, again=facts.again, resumed=facts.resumed)
     workspace = Workspace(lease.claim, definition.archive)
     try:
-        _Run(lease, facts, definition, journal, workspace).steps(definition.steps)
+        _Run(lease, facts, definition, journal, workspace, clock).to_the_end()
     finally:
         workspace.remove()
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What never changes of a workflow definition, ready to run. `steps` is the refusal of a document that is not."""
+    """What never changes of a workflow definition, ready to run. `root` is the refusal of a document that is not."""
 
     workflow_id: int
     project_id: int
     timezone: str
     archive: str
-    steps: tuple[Step, ...] | PlanRefused
+    root: Spec | PlanRefused
 
 
 @lru_cache(maxsize=1024)
 def definition_of(definition_id: int) -> Definition:
     row = WorkflowDefinition.objects.select_related("workflow", "revision").get(pk=definition_id)
     try:
-        steps: tuple[Step, ...] | PlanRefused = plan(row.workflow.name, row.document)
+        root: Spec | PlanRefused = plan(row.workflow.name, row.document)
     except PlanRefused as refusal:
-        steps = refusal
-    return Definition(row.workflow_id, row.workflow.project_id, row.timezone, row.revision.archive, steps)
+        root = refusal
+    return Definition(row.workflow_id, row.workflow.project_id, row.timezone, row.revision.archive, root)
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,7 @@ class Facts:
     name: str
     params: Mapping[str, Any]
     last_executed_session_time: datetime | None
-    deliveries: int
+    again: bool  # it was begun before
     session_time: datetime
     session_uuid: UUID
     resumed: Resumed | None
@@ -119,7 +127,7 @@ class Facts:
             row = cursor.fetchone()
         if row is None:  # deleted with its project
             raise LeaseLost
-        pk, definition, session, name, params, last_executed, deliveries, session_time, session_uuid, *resumed = row
+        pk, definition, session, name, params, last_executed, again, session_time, session_uuid, *resumed = row
         return cls(
             attempt_id=pk,
             definition_id=definition,
@@ -127,7 +135,7 @@ class Facts:
             name=name,
             params=json.loads(params),
             last_executed_session_time=last_executed and _instant(last_executed),
-            deliveries=deliveries,
+            again=bool(again),
             session_time=_instant(session_time),
             session_uuid=session_uuid if isinstance(session_uuid, UUID) else UUID(session_uuid),
             resumed=Resumed(*resumed) if resumed[0] is not None else None,
@@ -137,7 +145,7 @@ class Facts:
 # By hand, since every attempt passes here: building the query takes the ORM longer than the database needs for it.
 _FACTS = """
     SELECT attempt.id, attempt.definition_id, attempt.session_id, attempt.name, attempt.params,
-           attempt.last_executed_session_time, attempt.deliveries, session.session_time, session.uuid,
+           attempt.last_executed_session_time, attempt.lease_token > 1, session.session_time, session.uuid,
            attempt.resumed_from_id, attempt.resume_position
       FROM scheduler_attempt attempt JOIN scheduler_session session ON session.id = attempt.session_id
      WHERE attempt.id = %s
@@ -153,12 +161,15 @@ class _Run:
     """One attempt under way."""
 
     def __init__(
-        self, lease: Lease, facts: Facts, definition: Definition, journal: Journal, workspace: Workspace
+        self, lease: Lease, facts: Facts, definition: Definition, journal: Journal, workspace: Workspace, clock: Clock
     ) -> None:
         self._lease = lease
         self._facts = facts
         self._journal = journal
+        self._tree = journal.tree
         self._workspace = workspace
+        self._clock = clock
+        self._beside = Beside()
         self._built_ins = BuiltIns(
             plain=plain(
                 timezone=definition.timezone,
@@ -174,53 +185,88 @@ class _Run:
             neighbours=partial(neighbours, definition.workflow_id, facts.session_time),
         )
 
-    def steps(self, steps: Sequence[Step]) -> None:
-        """Run them in order; the first that fails ends the attempt."""
+    def to_the_end(self) -> None:
+        """Run what is ready until nothing is left, or until it has to wait for longer than a worker should."""
         try:
-            for step in steps:
-                if not self._journal.succeeded(step):
-                    self._step(step)
-        except _StepFailed as failed:
-            self._journal.fail(failed.step, failed.error)
+            while not self._tree.done:
+                self._checked()
+                self._turn()
         except Canceled:
-            self._journal.cancel({"message": "Killed on request."})
-        else:
-            self._journal.succeed()
-
-    def _step(self, step: Step) -> None:
-        self._lease.check()
-        if self._lease.canceled:
-            raise Canceled
-        self._journal.start(step)
-        if step.is_group:
+            self._cancel()
+        except _Parked:
             return
-        try:
-            stored = self._task(step)
-        except HindcastError as error:
-            if self._lease.canceled:
-                raise Canceled from None
-            raise _StepFailed(step, _facts(error)) from None
-        self._journal.finish(step, stored)
+        except BaseException:
+            self._lease.lose()  # for what still runs beside this thread
+            raise
+        else:
+            self._close()
 
-    def _task(self, step: Step) -> Stored:
-        operator = OPERATORS[step.operator]
+    def _turn(self) -> None:
+        """Start one task, or hear of one that ended, or wait."""
+        if self._tree.ready and self._beside.has_room:
+            self._start(self._tree.take(self._clock()))
+        elif self._beside:
+            self._hear()
+        else:
+            self._wait()
+
+    def _start(self, task: Task) -> None:
+        """In this thread, unless another task can run meanwhile."""
+        operator = OPERATORS[task.spec.operator]
         if not operator.in_process:
             self._journal.save()
-        variables = Variables(
-            step=step, built_ins=self._built_ins, params=self._facts.params, stored=self._journal.stored()
-        )
-        context = Context(
-            command=step.command,
+        alone = not self._tree.ready and not self._beside
+        if operator.in_process or alone:
+            self._apply(task, self._outcome(task, every_second=self._journal.flush))
+        else:
+            self._beside.start(task, partial(self._outcome, task, every_second=self._lease.check))
+
+    def _hear(self) -> None:
+        """What became of a task that ran beside this thread."""
+        for task, outcome in self._beside.ended(LOOK_SECONDS):
+            self._apply(task, outcome)
+        self._journal.flush()
+
+    def _apply(self, task: Task, outcome: Answer) -> None:
+        now = self._clock()
+        if isinstance(outcome, TryLater):
+            self._tree.try_later(task, outcome.kept, at=now + timedelta(seconds=outcome.seconds), now=now)
+        elif isinstance(outcome, Outcome):
+            self._tree.succeed(task, outcome.stored, outcome.made, now)
+        elif self._lease.canceled:
+            raise Canceled
+        else:
+            self._tree.fail(task, _facts(outcome), now)
+
+    def _outcome(self, task: Task, *, every_second: Callable[[], None]) -> Answer:
+        """Run the task's operator. Raises LeaseLost, and what is our own fault."""
+        log = self._journal.log.of(task.position)
+        try:
+            return OPERATORS[task.spec.operator].run(self._context(task, log, every_second))
+        except HindcastError as error:
+            return error
+        finally:
+            log.close()
+
+    def _context(self, task: Task, log: TaskLog, every_second: Callable[[], None]) -> Context:
+        variables = Variables(task=task, built_ins=self._built_ins, params=self._facts.params)
+        return Context(
+            command=task.spec.command,
+            config=task.spec.config,
+            kept=task.kept,
+            now=self._clock(),
             variables=variables,
             exported=variables.exported,
-            write=self._journal.log.write,
+            write=log.write,
             workspace=self._workspace.path,
-            spawn=self._spawn,
+            spawn=partial(self._spawn, log, every_second),
+            others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._clock),
         )
-        return operator.run(context)
 
     def _spawn(
         self,
+        log: TaskLog,
+        every_second: Callable[[], None],
         command: str,
         arguments: Sequence[str] = (),
         *,
@@ -234,7 +280,7 @@ class _Run:
         child = Child(command, arguments, cwd=folder, env=environment(folder, more), pass_fds=pass_fds)
         try:
             with self._lease.over(child):
-                code = child.wait(self._journal.log.write, self._journal.flush)
+                code = child.wait(log.write, every_second)
         finally:
             child.close()
         self._lease.check()
@@ -256,12 +302,45 @@ class _Run:
             self._lease.lose()
             self._lease.check()
 
+    def _checked(self) -> None:
+        self._lease.check()
+        if self._lease.canceled:
+            raise Canceled
 
-class _StepFailed(Exception):  # noqa: N818 - named as the fact
-    def __init__(self, step: Step, error: dict[str, object]) -> None:
-        super().__init__(step.full_name)
-        self.step = step
-        self.error = error
+    def _wait(self) -> None:
+        """Nothing is ready and nothing runs. A wait of more than a moment leaves the worker to others."""
+        now = self._clock()
+        assert self._tree.wakes_at is not None, "a task that has not ended runs, is ready, or waits"
+        seconds = (self._tree.wakes_at - now).total_seconds()
+        if seconds > MOMENT_SECONDS:
+            self._journal.park(seconds)
+            raise _Parked
+        time.sleep(max(seconds, 0.0))
+        self._tree.wake(self._clock())
+
+    def _cancel(self) -> None:
+        """What runs beside this thread has been told to end. What has no child, and goes on, is not waited for."""
+        for task, outcome in self._beside.ended(CANCEL_SECONDS, everything=True):
+            if isinstance(outcome, Outcome):
+                self._tree.succeed(task, outcome.stored, None, self._clock())
+        self._tree.cancel(self._clock())
+        self._journal.fail({"message": "Killed on request."})
+
+    def _close(self) -> None:
+        if self._tree.root.state == TaskState.SUCCESS:
+            self._journal.succeed()
+        else:
+            self._journal.fail({**self._tree.root.error, "task": first_failure(self._tree.root).full_name})
+
+
+class _Parked(Exception):  # noqa: N818 - named as the fact
+    """The attempt waits in the queue."""
+
+
+def first_failure(task: Task) -> Task:
+    """The innermost task whose failure became that of `task`."""
+    inside = [child for child in (*task.children, *task.made) if child.state in FAILED and child.kind != ERROR]
+    return first_failure(inside[0]) if inside else task
 
 
 def _facts(error: HindcastError) -> dict[str, object]:

@@ -4,13 +4,15 @@ A name means, the first that has it: a built-in; a setting of the task; what `_e
 says, the later in the workflow winning; a parameter of the attempt.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from scheduler.execution.plan import Step
+from scheduler.execution.task import Task
 from scheduler.execution.template import TemplateError, render_all
 from scheduler.timetable import zone
 
@@ -66,29 +68,25 @@ class BuiltIns:
 class Variables(Mapping[str, object]):
     """The variables that one task sees. Texts of `_export` and of the task's settings are templates themselves."""
 
-    def __init__(
-        self, *, step: Step, built_ins: BuiltIns, params: Mapping[str, Any], stored: Mapping[int, Mapping[str, Any]]
-    ) -> None:
-        """`stored` is what earlier tasks gave back, by position."""
-        self._task_name = step.full_name
+    def __init__(self, *, task: Task, built_ins: BuiltIns, params: Mapping[str, Any]) -> None:
+        self._task = task
         self._built_ins = built_ins
-        self._templates = [(group.position, group.exports) for group in (*step.path, step) if group.exports]
-        self._layers = _by_position(self._templates, stored, params, step)
+        self._params = params
         self._open: set[str] = set()
 
     def __getitem__(self, name: str) -> object:
         if name == "task_name":
-            return self._task_name
+            return self._task.full_name
         if name in self._built_ins:
             return self._built_ins[name]
-        for values, is_template in self._layers:
+        for values, is_template in self._layers():
             if name in values:
                 return self._rendered(name, values[name]) if is_template else values[name]
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         names = dict.fromkeys(("task_name", *self._built_ins))
-        for values, _ in self._layers:
+        for values, _ in self._layers():
             names.update(dict.fromkeys(values))
         return iter(names)
 
@@ -96,8 +94,18 @@ class Variables(Mapping[str, object]):
         return sum(1 for _ in self)
 
     def exported(self) -> dict[str, object]:
-        """What `_export` gives this task, the innermost winning."""
-        return {name: self[name] for _, values in self._templates for name in values}
+        """What `_export` and loops give this task, the innermost winning."""
+        return {name: self[name] for around in self._task.path() for name in (*around.spec.exports, *around.variables)}
+
+    def _layers(self) -> Iterator[tuple[Mapping[str, Any], bool]]:
+        """Values, the first that has a name wins; True marks those whose texts are templates."""
+        yield self._task.spec.settings, True
+        for around in self._task.path():
+            yield around.variables, False
+            yield around.spec.exports, True
+            for stored in _results_before(around):
+                yield stored, False
+        yield self._params, False
 
     def _rendered(self, name: str, value: object) -> object:
         if name in self._open:
@@ -142,14 +150,15 @@ def plain(
     }
 
 
-def _by_position(
-    templates: Sequence[tuple[int, Mapping[str, Any]]],
-    stored: Mapping[int, Mapping[str, Any]],
-    params: Mapping[str, Any],
-    step: Step,
-) -> list[tuple[Mapping[str, Any], bool]]:
-    """Layers of values, the first that has a name wins; True marks those whose texts are templates."""
-    layers = [(position, values, True) for position, values in templates]
-    layers += [(position, values, False) for position, values in stored.items()]
-    layers.sort(key=lambda layer: layer[0], reverse=True)
-    return [(step.settings, True), *((values, template) for _, values, template in layers), (params, False)]
+def _results_before(task: Task) -> Iterator[Mapping[str, Any]]:
+    """What was stored before the task, inside the group or task around it; the latest in the workflow first."""
+    around = task.parent
+    if around is None or not around.gives:
+        return
+    if task.kind:
+        for inside in reversed((*around.children, *takewhile(lambda made: made is not task, around.made))):
+            yield from inside.results()
+        yield around.stored
+        return
+    for sibling in sorted(task.sure_before(), key=attrgetter("order"), reverse=True):
+        yield from sibling.results()

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import tarfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,17 +23,24 @@ class Workspace:
         self._folder = Path(settings.HINDCAST_WORK_DIR) / f"{claim.attempt_id}.{claim.token}"
         self._attempt_id = claim.attempt_id
         self._archive = archive
-        self._made = False
+        self._begun = self._made = False
+        self._lock = threading.Lock()  # tasks that run at the same time ask for it at the same time
 
     def path(self) -> Path:
         """The folder, made and filled at the first call. Raises TaskFailed."""
-        if not self._made:
-            self._made = True
-            try:
-                self._make()
-            except (OSError, archives.BadArchive, tarfile.TarError) as error:
-                raise TaskFailed(f"The project's files could not be unpacked: {error}") from error
+        with self._lock:
+            if not self._made:
+                self._fill()
         return self._folder
+
+    def _fill(self) -> None:
+        """From the start, should an earlier try have failed."""
+        self._begun = True
+        try:
+            self._make()
+        except (OSError, archives.BadArchive) as error:
+            raise TaskFailed(f"The project's files could not be unpacked: {error}") from error
+        self._made = True
 
     def _make(self) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +52,7 @@ class Workspace:
 
     def remove(self) -> None:
         """At the end of the attempt; `remove_folder` says how."""
-        if not self._made:
+        if not self._begun:
             return
         remove_folder(self._folder)
 

@@ -11,6 +11,8 @@ from scheduler.models.attempt import Attempt
 class TaskState(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
     READY = "ready", "Ready"
+    RETRY_WAITING = "retry_waiting", "Waiting to try again"
+    GROUP_RETRY_WAITING = "group_retry_waiting", "Waiting to try again"
     RUNNING = "running", "Running"
     PLANNED = "planned", "Planned"
     SUCCESS = "success", "Success"
@@ -29,10 +31,12 @@ class TaskRun(models.Model):
     full_name = models.TextField(help_text="`+workflow+group+step`.")
     is_group = models.BooleanField(default=False)
     config = models.JSONField(default=dict, blank=True)
-    state = models.CharField(max_length=12, choices=TaskState.choices, default=TaskState.BLOCKED)
+    state = models.CharField(max_length=20, choices=TaskState.choices, default=TaskState.BLOCKED)
     error = models.JSONField(default=dict, blank=True, help_text="Why it failed: `message`, `exit_code`, …")
     export_params = models.JSONField(default=dict, blank=True)
     store_params = models.JSONField(default=dict, blank=True)
+    state_params = models.JSONField(default=dict, blank=True, help_text="What it needs to go on: `retries`, …")
+    retry_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField()
 

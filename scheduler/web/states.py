@@ -22,6 +22,8 @@ ATTEMPT_STATES = {status.value: State(status.value, status.value) for status in 
 TASK_STATES = {
     TaskState.BLOCKED.value: State("queued", "blocked"),
     TaskState.READY.value: State("queued", "ready"),
+    TaskState.RETRY_WAITING.value: State("queued", "waiting to go on"),
+    TaskState.GROUP_RETRY_WAITING.value: State("queued", "waiting to run again"),
     TaskState.RUNNING.value: State("running", "running"),
     TaskState.PLANNED.value: State("running", "planned"),
     TaskState.SUCCESS.value: State("success", "success"),

@@ -265,7 +265,7 @@ def test_an_attempt_that_waited_after_a_lost_worker_is_rung_for_at_once(queued, 
     monkeypatch.setattr(dispatch, "send", lambda lane, bells: None)
     monkeypatch.setattr(dispatch, "doorbells", lambda lane: 0)
     now = datetime.now(UTC)
-    Attempt.objects.update(deliveries=1, released_at=now + HOUR)
+    Attempt.objects.update(deliveries=1, started_at=now - HOUR, released_at=now + HOUR)
     assert dispatch.resend(now=now) == []
 
     Attempt.objects.update(released_at=now - timedelta(milliseconds=10))

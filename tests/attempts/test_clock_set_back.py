@@ -46,7 +46,13 @@ def test_what_lost_its_worker_waits_no_longer_than_it_ever_may(
 ) -> None:
     now = datetime.now(UTC)
     make_attempt(
-        schedule, status=AttemptStatus.QUEUED, lane=Lane.MANUAL, deliveries=1, lease_token=2, released_at=now + wait
+        schedule,
+        status=AttemptStatus.QUEUED,
+        lane=Lane.MANUAL,
+        deliveries=1,
+        lease_token=2,
+        started_at=now,
+        released_at=now + wait,
     )
 
     attempts.reap(now=now)

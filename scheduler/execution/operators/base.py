@@ -1,13 +1,26 @@
 """What an operator gets, and how it says that the task failed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.errors import HindcastError
+from scheduler.execution.made import Made
 
 Stored = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The task succeeded: `stored` are variables for later tasks, `made` tasks to run before they start."""
+
+    stored: Stored = field(default_factory=dict)
+    made: Made | None = None
+
+
+NOTHING = Outcome()
 
 
 class TaskFailed(HindcastError):  # noqa: N818 - named as the fact
@@ -16,6 +29,15 @@ class TaskFailed(HindcastError):  # noqa: N818 - named as the fact
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)
         self.facts = facts
+
+
+class TryLater(HindcastError):  # noqa: N818 - named as the fact
+    """The task is neither done nor failed: run it again in so many seconds, with what it keeps until then."""
+
+    def __init__(self, seconds: float, kept: Mapping[str, Any]) -> None:
+        super().__init__(f"The task waits for {seconds} s.")
+        self.seconds = seconds
+        self.kept = kept
 
 
 class Spawn(Protocol):
@@ -35,27 +57,45 @@ class Spawn(Protocol):
         """
 
 
+class Others(Protocol):
+    """Other workflows of the same revision. Each raises TaskFailed for a name that none has."""
+
+    def document(self, name: str) -> Mapping[str, Any]: ...
+
+    def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
+        """The attempt of that session to wait for; started now, when there is none, or `rerun_on` asks for it."""
+
+    def status(self, attempt_id: int) -> str | None:
+        """How an attempt ended; None while it has not."""
+
+
 @dataclass(frozen=True)
 class Context:
-    """One task. `command` is what stands beside the operator, its `${…}` not yet replaced.
+    """One task at the moment `now`. `command` is what stands beside the operator, its `${…}` not yet replaced.
 
-    `variables` holds the task's own settings, too; `exported()` is what `_export` gives it.
+    `config` is all that the document says of it, `kept` what an earlier try kept. `variables` holds the task's own
+    settings, too; `exported()` is what `_export` gives it.
     """
 
     command: Any
+    config: Mapping[str, Any]
+    kept: Mapping[str, Any]
+    now: datetime
     variables: Mapping[str, object]
     exported: Callable[[], Mapping[str, object]]
     write: Callable[[bytes], None]
     workspace: Callable[[], Path]
     spawn: Spawn
+    others: Others
 
 
 @dataclass(frozen=True)
 class Operator:
-    """`run` returns variables for later tasks. `in_process`: done at once, starts no child, may run twice."""
+    """`in_process`: done at once, starts no child, may run twice; it may ask the database.
 
-    run: Callable[[Context], Stored]
+    `inside` names the directives that hold tasks for it to run (`_do`).
+    """
+
+    run: Callable[[Context], Outcome]
     in_process: bool = False
-
-
-NOTHING: Stored = {}
+    inside: tuple[str, ...] = ()

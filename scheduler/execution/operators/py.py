@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from scheduler.execution import storable
-from scheduler.execution.operators.base import NOTHING, Context, Operator, Stored, TaskFailed
+from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.environment import exported_environment
 from scheduler.execution.template import as_text, render_all
 
@@ -19,7 +19,7 @@ CALLER = Path(__file__).with_name("py_child.py")
 MOST_BYTES = 1024 * 1024
 
 
-def run(task: Context) -> Stored:
+def run(task: Context) -> Outcome:
     function = as_text(render_all(task.command, task.variables.__getitem__))
     call = {"function": function, "variables": dict(task.variables)}
     with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as answer:
@@ -48,13 +48,13 @@ def _read(answer: IO[bytes]) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _result(code: int, said: dict[str, Any]) -> Stored:
+def _result(code: int, said: dict[str, Any]) -> Outcome:
     if "error" in said:
         raise TaskFailed(storable.text(str(said["error"])), exit_code=code)
     if code:
         raise TaskFailed(f"Python ended with exit code {code}.", exit_code=code)
     stored = said.get("stored")
-    return storable.json_value(stored) if isinstance(stored, dict) else NOTHING
+    return Outcome(storable.json_value(stored)) if isinstance(stored, dict) else NOTHING
 
 
 PY = Operator(run)

@@ -3,12 +3,12 @@
 A value never becomes shell code: it travels in the environment, and `${x}` becomes a quoted reference to it.
 """
 
-from scheduler.execution.operators.base import NOTHING, Context, Operator, Stored, TaskFailed
+from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.environment import exported_environment
 from scheduler.execution.operators.shell_text import referenced
 
 
-def run(task: Context) -> Stored:
+def run(task: Context) -> Outcome:
     command, values = referenced(str(task.command), task.variables.__getitem__)
     code = task.spawn(command, env={**exported_environment(task.exported()), **values})
     if code:

@@ -8,7 +8,8 @@ cannot be made safe (arithmetic, backticks, a quoted here-document) it is refuse
 import re
 from enum import Enum
 
-from scheduler.execution.template import REFERENCE, Lookup, TemplateError, resolve
+from scheduler.execution.expressions import one_budget
+from scheduler.execution.template import OPENING, Lookup, Reference, TemplateError, reference_at, resolve_at
 
 HERE_DOCUMENT = re.compile(r"<<(-?)[ \t]*((?:\\.|'[^'\n]*'|\"[^\"\n]*\"|[^\s;&|<>()'\"\\])+)")
 
@@ -39,7 +40,8 @@ WRITTEN = {
 def referenced(command: str, lookup: Lookup) -> tuple[str, dict[str, str]]:
     """The command with references, and the environment variables that they name. Raises TemplateError."""
     reader = _Reader(command, lookup)
-    return reader.read(), reader.values
+    with one_budget():
+        return reader.read(), reader.values
 
 
 class _Reader:
@@ -59,20 +61,22 @@ class _Reader:
         return "".join(self._out)
 
     def _reference(self) -> bool:
-        found = REFERENCE.match(self._command, self._at)
+        found = reference_at(self._command, self._at)
         if found is None:
             return False
-        self._out.append(self._written(found[1], self._stack[-1]))
-        self._at = found.end()
+        written, self._at = self._written(self._command, self._at, found, self._stack[-1])
+        self._out.append(written)
         return True
 
-    def _written(self, reference: str, place: Place) -> str:
+    def _written(self, text: str, at: int, found: Reference, place: Place) -> tuple[str, int]:
+        """What stands for the reference at `at`, and the place after it."""
         if place not in WRITTEN:
-            text = f"${{{reference}}} cannot stand {place.value}; put it into a shell variable first."
-            raise TemplateError(text, reference)
+            message = f"${{{found.expression}}} cannot stand {place.value}; put it into a shell variable first."
+            raise TemplateError(message, found.expression)
+        value, reference = ("", found) if place is Place.COMMENT else resolve_at(text, at, self._lookup)
         name = f"HC_{len(self.values) + 1}"
-        self.values[name] = "" if place is Place.COMMENT else resolve(reference, self._lookup)
-        return WRITTEN[place].format(name)
+        self.values[name] = value
+        return WRITTEN[place].format(name), reference.end
 
     def _step(self) -> None:
         match self._stack[-1]:
@@ -174,7 +178,12 @@ class _Reader:
         return line
 
     def _here_line(self, line: str, place: Place) -> str:
-        return REFERENCE.sub(lambda found: self._written(found[1], place), line)
+        out, at = [], 0
+        while (opening := OPENING.search(line, at)) and (found := reference_at(line, opening.start())):
+            out.append(line[at : opening.start()])
+            written, at = self._written(line, opening.start(), found, place)
+            out.append(written)
+        return "".join(out) + line[at:]
 
     def _starts_word(self) -> bool:
         before = "".join(self._out[-2:])[-2:-1]

@@ -4,12 +4,14 @@
 days; `pulse` ran on. The first two are there to be backfilled.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from projects.models import Revision
-from scheduler.execution.plan import Step, plan
+from scheduler.execution.plan import plan
+from scheduler.execution.task import Task
+from scheduler.execution.tree import planned
 from scheduler.models import Attempt, AttemptStatus, Lane, LogChunk, Schedule, Session, TaskRun, TaskState
 from scheduler.timetable import Slot
 
@@ -48,11 +50,11 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class Past:
-    """One past session: its slot, the steps that it had, and how it failed, if it did."""
+    """One past session: its slot, the tasks that it had, and how it failed, if it did."""
 
     schedule: Schedule
     definition_id: int
-    steps: tuple[Step, ...]
+    tasks: Sequence[Task]
     slot: Slot
     failure: Failure | None
     previous: datetime | None
@@ -69,8 +71,8 @@ class Past:
     @property
     def failed_position(self) -> int:
         """Position of the task that failed; beyond the last one when none did."""
-        failed = (step.position for step in self.steps if self.failure and step.full_name == self.failure.task)
-        return next(failed, len(self.steps))
+        failed = (task.position for task in self.tasks if self.failure and task.full_name == self.failure.task)
+        return next(failed, len(self.tasks))
 
 
 def insert_past(schedules: Iterable[Schedule], *, ran: Revision, since: datetime, now: datetime) -> None:
@@ -88,7 +90,7 @@ def insert_past(schedules: Iterable[Schedule], *, ran: Revision, since: datetime
 def _past(schedule: Schedule, ran: Revision, since: datetime, now: datetime) -> Iterator[Past]:
     name = schedule.workflow.name
     definition = ran.definitions.get(workflow=schedule.workflow_id)
-    steps = plan(name, definition.document)
+    tasks = planned(plan(name, definition.document))
     start = max(since, now - timedelta(hours=PULSE_HOURS)) if name == "pulse" else since
     today = schedule.timetable.local(now).date()
     previous = None
@@ -98,7 +100,7 @@ def _past(schedule: Schedule, ran: Revision, since: datetime, now: datetime) -> 
         if name == "hourly_orders" and _in_the_outage(local, days_ago):
             continue
         failure = FAILURES[name] if _failed(name, local, days_ago) else None
-        yield Past(schedule, definition.pk, steps, slot, failure, previous)
+        yield Past(schedule, definition.pk, tasks, slot, failure, previous)
         previous = slot.session_time
 
 
@@ -143,16 +145,16 @@ def _attempt(item: Past, session: Session) -> Attempt:
 
 
 def _tasks(item: Past, attempt: Attempt) -> Iterator[TaskRun]:
-    for step in item.steps:
-        state = _state(item, step)
+    for task in item.tasks:
+        state = _state(item, task)
         yield TaskRun(
             attempt=attempt,
-            position=step.position,
-            parent=step.parent,
-            upstreams=list(step.upstreams),
-            full_name=step.full_name,
-            is_group=step.is_group,
-            config=dict(step.config),
+            position=task.position,
+            parent=task.parent.position if task.parent else None,
+            upstreams=[upstream.position for upstream in task.upstreams],
+            full_name=task.full_name,
+            is_group=task.spec.is_group,
+            config=dict(task.spec.config),
             state=state,
             error={"message": item.failure.message} if item.failure and state == TaskState.ERROR else {},
             started_at=None if state == TaskState.BLOCKED else item.started_at,
@@ -160,19 +162,20 @@ def _tasks(item: Past, attempt: Attempt) -> Iterator[TaskRun]:
         )
 
 
-def _state(item: Past, step: Step) -> TaskState:
+def _state(item: Past, task: Task) -> TaskState:
     failed = item.failed_position
-    if step.position == failed:
+    if task.position == failed:
         return TaskState.ERROR
-    if step.position > failed:
+    if task.position > failed:
         return TaskState.BLOCKED
-    return TaskState.GROUP_ERROR if step.is_group and step.last >= failed else TaskState.SUCCESS
+    around_it = any(inside.position == failed for inside in task.everything_inside())
+    return TaskState.GROUP_ERROR if around_it else TaskState.SUCCESS
 
 
 def _log(item: Past, attempt: Attempt) -> Iterator[LogChunk]:
-    for step in item.steps[: item.failed_position]:
-        if text := LOGS.get(step.full_name):
-            yield LogChunk(attempt=attempt, position=step.position, text=text, written_at=item.finished_at)
+    for task in item.tasks[: item.failed_position]:
+        if text := LOGS.get(task.full_name):
+            yield LogChunk(attempt=attempt, position=task.position, text=text, written_at=item.finished_at)
     if item.failure:
         text = f"{item.failure.log}{item.failure.message}\n"
         yield LogChunk(attempt=attempt, position=item.failed_position, text=text, written_at=item.finished_at)

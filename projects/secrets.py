@@ -1,0 +1,111 @@
+"""VERBS on a project's secrets: put, delete, list the keys; and `reveal`, which is for the worker alone."""
+
+import re
+from datetime import datetime
+
+from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
+
+from projects import sealing
+from projects.models import NAME_LENGTH, Project, Secret
+
+MOST_VALUE_BYTES = 16 * 1024
+SEGMENT = r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
+KEY = re.compile(rf"{SEGMENT}(?:\.{SEGMENT})*", re.ASCII)
+
+
+class InvalidSecret(ValueError):  # noqa: N818 - named as the fact
+    """`field` is "key" or "value"; `problem` says what is wrong with it. The value itself is not told."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class SecretNotFound(LookupError):  # noqa: N818 - named as the fact
+    """The project has no secret under `key`."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The project has no secret {key!r}.")
+        self.key = key
+
+
+class SecretUnreadable(Exception):  # noqa: N818 - named as the fact
+    """The secret under `key` was sealed with a key that is not there any more, or for another row."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The secret {key!r} cannot be opened. Set it again, or put the key that sealed it back into "
+            "HINDCAST_SECRETS_KEYS."
+        )
+        self.key = key
+
+
+class SecretValue(str):
+    """A revealed value. It shows itself only where it is meant: its repr, in a traceback for one, is `***`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@sensitive_variables("value")
+def put(*, project_id: int, key: str, value: str, now: datetime) -> None:
+    """Set a secret, over an earlier one. Raises InvalidSecret, and Project.DoesNotExist when no such one is live."""
+    check_key(key)
+    sealed = sealing.seal(_checked(value), owner=(project_id, key))
+    with transaction.atomic():
+        project = Project.objects.live().select_for_update().get(pk=project_id)  # a deletion comes before or after
+        Secret.objects.update_or_create(project=project, key=key, defaults={"sealed": sealed, "updated_at": now})
+
+
+def delete(*, project_id: int, key: str) -> bool:
+    """Forget a secret. False when there was none, which is no error."""
+    return Secret.objects.filter(project=project_id, key=key).delete()[0] == 1
+
+
+def delete_all(project_id: int) -> None:
+    """Forget every secret of a project."""
+    Secret.objects.filter(project=project_id).delete()
+
+
+def keys(project_id: int) -> list[str]:
+    """The keys of a project's secrets, in their order as text."""
+    return sorted(Secret.objects.filter(project=project_id).values_list("key", flat=True))
+
+
+@sensitive_variables()
+def reveal(*, project_id: int, key: str) -> SecretValue:
+    """The value of a secret. Raises SecretNotFound, SecretUnreadable."""
+    sealed = Secret.objects.filter(project=project_id, key=key).values_list("sealed", flat=True).first()
+    if sealed is None:
+        raise SecretNotFound(key)
+    try:
+        return SecretValue(sealing.unseal(sealed, owner=(project_id, key)))
+    except sealing.Unsealable:
+        raise SecretUnreadable(key) from None
+
+
+def check_key(key: str) -> None:
+    """Raises InvalidSecret unless `key` is one: segments of letters, digits, `_` and `-`, joined by dots."""
+    if len(key) > NAME_LENGTH:
+        raise InvalidSecret("key", f"It is longer than {NAME_LENGTH} characters.")
+    if not KEY.fullmatch(key):
+        raise InvalidSecret(
+            "key",
+            "Give segments joined by dots, each of letters, digits, _ and -, beginning with a letter and ending with a "
+            "letter or digit: db.password, for one.",
+        )
+
+
+@sensitive_variables()
+def _checked(value: str) -> str:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidSecret("value", "It is no text: it has half of a surrogate pair.") from None
+    if size > MOST_VALUE_BYTES:
+        raise InvalidSecret("value", f"It is longer than {MOST_VALUE_BYTES:,} bytes.")
+    return value

@@ -1,0 +1,25 @@
+"""What an operator makes: tasks that run before the next one starts. PURE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Tasks that an operator made: a group's `config`, and by name of a task in it the variables that it alone sees.
+
+    Those are values, never templates: what comes out of data must not be evaluated.
+    """
+
+    config: Json
+    variables: Mapping[str, Json] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"config": self.config, "variables": self.variables}
+
+    @classmethod
+    def of_json(cls, kept: Json) -> "Made":
+        return cls(kept["config"], kept["variables"])

@@ -1,0 +1,65 @@
+"""Other workflows of the project, for `call>` and `require>`: those of the revision that this attempt runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from projects.models import WorkflowDefinition
+from scheduler.errors import HindcastError
+from scheduler.execution.operators.base import TaskFailed
+from scheduler.models import Attempt, AttemptStatus, Session
+from scheduler.models.attempt import DONE
+from scheduler.starting import AttemptConflict, start
+
+
+@dataclass(frozen=True)
+class OtherWorkflows:
+    """`Others` of the operators, as the attempt `attempt_id` of the definition `definition_id` sees them."""
+
+    definition_id: int
+    attempt_id: int
+    clock: Callable[[], datetime]
+
+    def document(self, name: str) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self._definition(name).document
+        return document
+
+    def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
+        definition = self._definition(name)
+        latest = self._latest(definition, session_time)
+        again = latest is not None and latest.done and _reruns(latest, rerun_on)
+        if latest is not None and not again:
+            return latest.pk
+        try:
+            return start(
+                definition_id=definition.pk,
+                session_time=session_time,
+                retry_attempt_name=f"required-by-{self.attempt_id}" if again else None,
+                params=params,
+                now=self.clock(),
+            ).pk
+        except AttemptConflict as conflict:  # somebody was faster, or an earlier delivery of this attempt
+            return conflict.attempt.pk
+        except HindcastError as refusal:
+            raise TaskFailed(f"{name} could not be started: {refusal.message}") from None
+
+    def status(self, attempt_id: int) -> str | None:
+        status = Attempt.objects.filter(pk=attempt_id).values_list("status", flat=True).first()
+        return None if status and status not in DONE else status or "gone"
+
+    def _definition(self, name: str) -> WorkflowDefinition:
+        there = WorkflowDefinition.objects.filter(revision__definitions=self.definition_id)
+        found = there.filter(workflow__name=name).first()
+        if found is None:
+            names = ", ".join(there.order_by("workflow__name").values_list("workflow__name", flat=True)[:20])
+            raise TaskFailed(f"There is no workflow {name[:100]!r} in this project; there are {names}.")
+        return found
+
+    def _latest(self, definition: WorkflowDefinition, session_time: datetime) -> Attempt | None:
+        sessions = Session.objects.filter(workflow=definition.workflow_id, session_time=session_time)
+        return Attempt.objects.filter(session__in=sessions, is_latest=True).first()
+
+
+def _reruns(latest: Attempt, rerun_on: str) -> bool:
+    return rerun_on == "all" or (rerun_on == "failed" and latest.status != AttemptStatus.SUCCESS)

@@ -13,39 +13,56 @@ from projects.models import Project, Revision, Workflow, WorkflowDefinition
 from projects.uploads import Upload
 
 
+class RevisionTaken(Exception):  # noqa: N818 - named as the fact
+    """The project has a revision of that name; a revision is never written over."""
+
+    def __init__(self, project_name: str, revision_name: str) -> None:
+        self.message = f"The project {project_name!r} has a revision {revision_name!r} already. Give another name."
+        super().__init__(self.message)
+
+
 def publish(
     *,
     project_name: str,
     revision_name: str,
     documents: Mapping[str, dict[str, Any]],
-    files: Mapping[str, bytes] | Upload | None = None,
+    files: Mapping[str, bytes] | Upload | Archive | None = None,
     now: datetime,
     created_by: AbstractBaseUser | None = None,
 ) -> Revision:
-    """Store `documents` (workflow name to parsed `.dig` document) and `files` as a revision of the project.
+    """Store `documents` (workflow name to parsed `.dig` document) and `files` as the newest revision of the project.
 
     Makes the project when there is none of that name. A workflow keeps its identity across revisions; its
-    definition is new in each. Raises BadArchive, and IntegrityError when the project has a revision of that name.
+    definition is new in each. Raises BadArchive and RevisionTaken.
     """
     archive = _kept(files)  # outside the transaction: the storage may be far away
     with transaction.atomic():
-        project, _ = Project.objects.live().get_or_create(name=project_name, defaults={"created_at": now})
-        revision = Revision.objects.create(
+        project = _locked(project_name, now)
+        made = {"archive": archive.name, "archive_md5": archive.md5, "archive_size": archive.size, "created_at": now}
+        revision, is_new = Revision.objects.get_or_create(
             project=project,
             name=revision_name,
-            archive=archive.name,
-            archive_md5=archive.md5,
-            archive_size=archive.size,
-            created_at=now,
-            created_by_id=created_by.pk if created_by else None,
+            defaults={**made, "created_by_id": created_by.pk if created_by else None},
         )
+        if not is_new:
+            raise RevisionTaken(project_name, revision_name)
         _define(revision, documents)
     return revision
 
 
-def _kept(files: Mapping[str, bytes] | Upload | None) -> Archive:
+def _locked(name: str, now: datetime) -> Project:
+    """The project of that name, made when there is none; one publication at a time, so that the last one is newest."""
+    while True:
+        project, _ = Project.objects.live().get_or_create(name=name, defaults={"created_at": now})
+        if locked := Project.objects.live().select_for_update(no_key=True).filter(pk=project.pk).first():
+            return locked
+
+
+def _kept(files: Mapping[str, bytes] | Upload | Archive | None) -> Archive:
     if not files:
         return Archive()
+    if isinstance(files, Archive):
+        return files
     if isinstance(files, Upload):
         return archives.keep(files)
     with archives.pack(files) as upload:

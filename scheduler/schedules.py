@@ -1,5 +1,6 @@
 """VERBS on schedules: adopt a new revision, disable, enable, skip."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -45,12 +46,15 @@ class Skipped:
     slots: list[Slot]
 
 
-def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None = None) -> list[Schedule]:
+def adopt(
+    revision: Revision, *, now: datetime, schedule_from: datetime | None = None, cleared: Collection[str] = ()
+) -> list[Schedule]:
     """Make, move and remove schedules so that they follow the definitions of `revision`, as Digdag does.
 
     A new schedule starts at the first slot whose run time is at or after `schedule_from` (`now`, unless given).
     One that was there keeps its id and stays disabled where it was; it goes on after the last session that it ran
-    or skipped. Schedules of workflows that have none any more are removed; their sessions stay.
+    or skipped; those of the workflows named in `cleared` forget it, and start as if they were new. Schedules of
+    workflows that have none any more are removed; their sessions stay.
     Raises TimetableError for a `schedule:` that is not one, ProjectNotFound when the project was deleted meanwhile;
     nothing is written then.
     """
@@ -65,7 +69,10 @@ def adopt(revision: Revision, *, now: datetime, schedule_from: datetime | None =
         scheduled = [definition for definition in definitions if definition.pk in specs]
         there = Schedule.objects.select_for_update().filter(workflow__project=revision.project_id)
         there.exclude(workflow__in=[definition.workflow_id for definition in scheduled]).delete()
-        return [_adopt(definition, specs[definition.pk], now, schedule_from or now) for definition in scheduled]
+        return [
+            _adopt(definition, specs[definition.pk], now, schedule_from or now, definition.workflow.name in cleared)
+            for definition in scheduled
+        ]
 
 
 def _keep_from_deletion(project_id: int) -> None:
@@ -75,7 +82,9 @@ def _keep_from_deletion(project_id: int) -> None:
         raise ProjectNotFound(project_id)
 
 
-def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, start: datetime) -> Schedule:
+def _adopt(
+    definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, start: datetime, is_cleared: bool
+) -> Schedule:
     # Locked, so that no tick moves the cursor between here and the end.
     schedule = Schedule.objects.select_for_update().filter(workflow=definition.workflow_id).first()
     schedule = schedule or Schedule(workflow=definition.workflow, created_at=now)
@@ -89,7 +98,9 @@ def _adopt(definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, st
     schedule.catch_up = CatchUp(spec.catch_up)
     schedule.overlap = Overlap(spec.overlap)
     schedule.skip_delayed_by = spec.skip_delayed_by
-    last = _last_decided(schedule)
+    if is_cleared:
+        schedule.last_session_time = None
+    last = None if is_cleared else _last_decided(schedule)
     following = spec.timetable.next(last) if last else spec.timetable.first(start)
     schedule.next_session_time, schedule.next_run_time = following or (None, None)
     schedule.error, schedule.failures, schedule.retry_at = "", 0, None

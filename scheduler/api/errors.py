@@ -12,10 +12,17 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from projects.dig import FilesRefused
+from projects.revisions import RevisionTaken
+from projects.secrets import InvalidSecret
+from projects.tar import ArchiveTooLarge, BadArchive
+from projects.uploads import UploadTooSlow
 from scheduler.api import entries
+from scheduler.api.project_entries import mistakes
 from scheduler.api.rows import attempt_rows
 from scheduler.api.wire import BodyTooLarge
 from scheduler.backfill import BackfillConflict, ScheduleNotFound
+from scheduler.deletion import ProjectNotFound
 from scheduler.errors import InvalidInput
 from scheduler.models import Attempt
 from scheduler.observe.trouble import trouble_of
@@ -42,8 +49,14 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     refusal = translated(error)
     if isinstance(refusal, BackfillConflict):
         response = refused(refusal.message, 409, conflicts=entries.conflict_entries(refusal.plan))
-    elif isinstance(refusal, SkipConflict):
+    elif isinstance(refusal, SkipConflict | RevisionTaken):
         response = refused(refusal.message, 409)
+    elif isinstance(refusal, FilesRefused):
+        response = refused(refusal.message, 400, errors={}, problems=mistakes(refusal.problems))
+    elif isinstance(refusal, BadArchive):
+        response = refused(str(refusal), archive_status(refusal), errors={})
+    elif isinstance(refusal, InvalidSecret):
+        response = invalid({refusal.field: [refusal.problem]})
     elif isinstance(refusal, AttemptConflict):
         response = in_the_way(refusal)
     elif isinstance(refusal, InvalidInput):
@@ -63,7 +76,7 @@ def translated(error: Exception) -> Exception:
     match error:
         case Http404():
             return exceptions.NotFound(*error.args)
-        case ScheduleNotFound() | WorkflowNotFound():
+        case ScheduleNotFound() | WorkflowNotFound() | ProjectNotFound():
             return exceptions.NotFound(error.message)
         case PermissionDenied():
             return exceptions.PermissionDenied(*error.args)
@@ -75,6 +88,12 @@ def translated(error: Exception) -> Exception:
             return DatabaseTrouble(error)
         case _:
             return error
+
+
+def archive_status(refusal: BadArchive) -> int:
+    if isinstance(refusal, ArchiveTooLarge):
+        return 413
+    return 408 if isinstance(refusal, UploadTooSlow) else 400
 
 
 def in_the_way(refusal: AttemptConflict) -> Response:

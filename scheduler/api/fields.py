@@ -144,5 +144,20 @@ class QueryName(InputField):
         return str(data)
 
 
+@extend_schema_field({"type": "string"})
+class Text(InputField):
+    default_error_messages = {"invalid": "Give text."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+class QueryChoice(serializers.ChoiceField):
+    def __init__(self, choices: list[str], **more: Any) -> None:
+        super().__init__(choices=choices, error_messages={"invalid_choice": f"Give {' or '.join(choices)}."}, **more)
+
+
 def whole(clock: str) -> str:
     return clock if len(clock) == len("23:59:59") else f"{clock}:00"

@@ -43,6 +43,27 @@ class MayChange(BasePermission):
         return request.user.has_perm("scheduler.change_schedule")
 
 
+class MayPush(BasePermission):
+    message = "This user may not push projects: the permission `projects.add_revision` is missing."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("projects.add_revision")
+
+
+class MayDelete(BasePermission):
+    message = "This user may not delete projects: the permission `projects.delete_project` is missing."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("projects.delete_project")
+
+
+class MayKeepSecrets(BasePermission):
+    message = "This user may not see or set secrets: the permission `projects.change_secret` is missing."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("projects.change_secret")
+
+
 def allowed(request: Request, scope: Scope) -> bool:
     """A browser session has no key, and may do all that its user may."""
     key = key_of(request)
@@ -53,3 +74,6 @@ READING = [IsAuthenticated, MayRead]
 BACKFILLING = [IsAuthenticated, MayOperate, MayBackfill]
 RUNNING = [IsAuthenticated, MayOperate, MayRun]
 CHANGING = [IsAuthenticated, MayOperate, MayChange]
+PUSHING = [IsAuthenticated, MayOperate, MayPush]
+DELETING = [IsAuthenticated, MayOperate, MayDelete]
+KEEPING_SECRETS = [IsAuthenticated, MayOperate, MayKeepSecrets]

@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from scheduler.api import shapes
+from scheduler.api.project_shapes import BadFiles
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -83,6 +84,7 @@ def documented(
     *,
     refused: Iterable[int] = (),
     conflict: OpenApiResponse | None = None,
+    files_refused: OpenApiResponse | None = None,
     **more: Any,
 ) -> Callable[[Any], Any]:
     """One operation: its id, its answer, and the refusals it has beside those that all have."""
@@ -91,10 +93,18 @@ def documented(
     if conflict is not None:
         responses[409] = conflict
     if "parameters" in more:
-        responses[400] = BAD_QUERY
+        responses[400] = files_refused or BAD_QUERY
     return extend_schema(operation_id=operation_id, responses=responses, **more)
 
 
+REVISION_TAKEN = refusal(409, "The project 'sales' has a revision 'r1' already. Give another name.", shapes.Refusal)
+FILES_REFUSED = refusal(
+    400,
+    "1 problem:\nreport.dig:4:3: There is no operator eco>; did you mean echo>?",
+    BadFiles,
+    errors={},
+    problems=[{"file": "report.dig", "line": 4, "column": 3, "message": "There is no operator eco>; ..."}],
+)
 KILL_REFUSED = refusal(409, "Attempt 123456 is success already.", shapes.Refusal)
 SKIP_REFUSED = refusal(
     409, "There is nothing to skip: the schedule's next session is not before that time.", shapes.Refusal

@@ -157,6 +157,8 @@ class NotKilled(APIException):
 
 
 class AttemptViewSet(ReadingViewSet):
+    on_put = "start"
+
     def get_permissions(self) -> Sequence[Any]:
         return [rule() for rule in RUNNING] if self.action == "start" else super().get_permissions()
 

@@ -1,0 +1,20 @@
+"""DOOR: the version of the server, which Digdag tells anybody."""
+
+from importlib.metadata import version
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from scheduler.api.project_shapes import Version
+
+
+class VersionView(APIView):
+    authentication_classes = []
+    permission_classes = []
+
+    @extend_schema(operation_id="getVersion", responses=Version, auth=[])
+    def get(self, request: Request) -> Response:
+        """Needs no key."""
+        return Response({"version": version("hindcast")})

@@ -1,0 +1,33 @@
+"""The language of `.dig` files, as this installation speaks it: its operators, and the rules of time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from projects.dig import Language
+from scheduler.execution.operators import OPERATORS
+from scheduler.timetable import TimetableError, parse_schedule, zone
+
+
+def timezone_problems(name: str) -> list[str]:
+    """What is wrong with a time zone, a sentence each."""
+    try:
+        zone(name)
+    except TimetableError as refusal:
+        return refusal.errors["timezone"]
+    return []
+
+
+def schedule_problems(config: Mapping[str, Any], timezone: str) -> list[str]:
+    """What is wrong with a `schedule:` in a zone that exists, a sentence each."""
+    try:
+        parse_schedule(config, timezone)
+    except TimetableError as refusal:
+        return [sentence for sentences in refusal.errors.values() for sentence in sentences]
+    return []
+
+
+LANGUAGE = Language(
+    operators={name: operator.inside for name, operator in OPERATORS.items()},
+    timezone_problems=timezone_problems,
+    schedule_problems=schedule_problems,
+)

@@ -34,7 +34,7 @@ def clock() -> None:
 
 @pytest.fixture
 def author(operator: User) -> User:
-    for name in ("add_revision", "delete_project", "change_secret"):
+    for name in ("add_revision", "delete_project", "change_secret", "run_attempt"):
         operator.user_permissions.add(Permission.objects.get(codename=name))
     return operator
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.test import Client
 
+from projects import secrets
 from scheduler.api.docs import document
-from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, TaskRun
+from scheduler.models import Attempt, AttemptStatus, LogChunk, Pool, Schedule, TaskRun
 
 OPERATIONS = {
     ("/api/schedules/{id}/backfill", "post"): "backfillSchedule",
@@ -30,6 +32,28 @@ OPERATIONS = {
     ("/api/attempts/{id}/kill", "post"): "killAttempt",
     ("/api/attempts/{id}/retries", "get"): "getAttemptRetries",
     ("/api/attempts/{id}/tasks", "get"): "getAttemptTasks",
+    ("/api/logs/{id}/files", "get"): "getLogFiles",
+    ("/api/projects", "get"): "getProjects",
+    ("/api/projects/{id}", "get"): "getProject",
+    ("/api/projects/{id}/revisions", "get"): "getProjectRevisions",
+    ("/api/projects/{id}/workflows", "get"): "getProjectWorkflows",
+    ("/api/projects/{id}/schedules", "get"): "getProjectSchedules",
+    ("/api/projects/{id}/sessions", "get"): "getProjectSessions",
+    ("/api/projects/{id}/secrets", "get"): "getProjectSecrets",
+    ("/api/workflows", "get"): "getWorkflows",
+    ("/api/workflows/{id}", "get"): "getWorkflow",
+    ("/api/projects", "put"): "putProject",
+    ("/api/projects/{id}", "delete"): "deleteProject",
+    ("/api/projects/{id}/secrets/{key}", "put"): "putProjectSecret",
+    ("/api/projects/{id}/secrets/{key}", "delete"): "deleteProjectSecret",
+}
+# They answer with a file, need more than an id, or no key.
+OTHERS = {
+    ("/api/logs/{id}/files/{name}", "get"): "getLogFile",
+    ("/api/projects/{id}/archive", "get"): "getProjectArchive",
+    ("/api/workflow", "get"): "getWorkflowByName",
+    ("/api/workflows/{id}/truncated_session_time", "get"): "getTruncatedSessionTime",
+    ("/api/version", "get"): "getVersion",
 }
 
 
@@ -49,7 +73,7 @@ def test_the_schema_is_open_to_everybody_and_names_every_operation(schema: dict[
         for method, entry in operations.items()
     }
 
-    assert found == OPERATIONS
+    assert found == OPERATIONS | OTHERS
 
 
 def test_the_schema_does_not_depend_on_a_wrong_key() -> None:
@@ -110,9 +134,20 @@ def everything(schedule: Schedule, make_attempt: Callable[..., Attempt], now: An
 
 
 def test_answers_have_the_keys_and_types_of_the_document(
-    api: Any, schema: dict[str, Any], everything: Attempt, schedule: Schedule
+    api: Any, operator: User, schema: dict[str, Any], everything: Attempt, schedule: Schedule, now: Any
 ) -> None:
-    ids = {"schedules": schedule.pk, "sessions": everything.session_id, "attempts": everything.pk}
+    operator.user_permissions.add(Permission.objects.get(codename="change_secret"))
+    project = schedule.workflow.project
+    secrets.put(project_id=project.pk, key="token", value="t", now=now)
+    LogChunk.objects.create(attempt=everything, position=1, text="hello", written_at=now)
+    ids = {
+        "schedules": schedule.pk,
+        "sessions": everything.session_id,
+        "attempts": everything.pk,
+        "logs": everything.pk,
+        "projects": project.pk,
+        "workflows": schedule.definition_id,
+    }
 
     for path, method in OPERATIONS:
         if method == "get":

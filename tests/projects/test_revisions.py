@@ -59,7 +59,7 @@ def test_a_workflow_keeps_its_identity_and_its_definition_is_new() -> None:
 
 
 def test_the_number_of_statements_does_not_grow_with_the_workflows(django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         publish(documents={f"wf{number}": ECHO for number in range(100)})
 
     assert WorkflowDefinition.objects.count() == 100

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError
 
 from projects import archives, revisions
 from projects.models import Project, Revision
+from projects.revisions import RevisionTaken
 from scheduler import schedules
 from scheduler.models import Schedule, Session, Skip
 from scheduler.timetable import TimetableError
@@ -87,7 +87,7 @@ def test_a_schedule_that_is_not_one_is_refused_and_nothing_changes(db):
 def test_a_revision_name_is_taken_once_per_project_and_the_project_stays_as_it_was(db):
     publish(report=HOURLY)
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RevisionTaken, match="has a revision 'r1' already"):
         publish(other=HOURLY)
 
 

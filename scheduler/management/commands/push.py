@@ -1,0 +1,58 @@
+"""DOOR: push a folder from the command line. Exit status: 0 pushed, 1 refused, 2 wrong usage."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.core.management.base import BaseCommand, CommandError
+
+from projects.dig import FilesRefused
+from projects.folders import pack_folder
+from projects.revisions import RevisionTaken
+from projects.tar import BadArchive
+from scheduler.errors import InvalidInput
+from scheduler.models import Schedule
+from scheduler.pushing import push
+from scheduler.web.times import local_text, zone_or_utc
+
+
+class Command(BaseCommand):
+    help = "Make the .dig files and all other files of a folder the newest revision of a project, and schedule them."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path, metavar="DIR")
+        parser.add_argument("--project", help="name of the project; that of the folder when left out")
+        parser.add_argument("--revision", help="name of the revision; made up when left out")
+
+    def handle(self, *args: Any, folder: Path, project: str | None, revision: str | None, **options: Any) -> None:
+        name = project or folder.resolve().name
+        try:
+            with pack_folder(folder) as upload:
+                pushed = push(
+                    project_name=name,
+                    revision_name=revision or str(uuid4()),
+                    upload=upload,
+                    now=datetime.now(UTC),
+                )
+        except InvalidInput as refusal:
+            raise CommandError("\n".join(f"{k}: {' '.join(texts)}" for k, texts in refusal.errors.items())) from None
+        except (FilesRefused, RevisionTaken) as refusal:
+            raise CommandError(refusal.message) from None
+        except (BadArchive, NotADirectoryError) as refusal:
+            raise CommandError(str(refusal)) from None
+        count = pushed.definitions.count()
+        self.stdout.write(f"{name}: revision {pushed.name}, {count} workflow{'' if count == 1 else 's'}.")
+        for schedule in Schedule.objects.filter(definition__revision=pushed).select_related("workflow").order_by("pk"):
+            self.stdout.write(f"  {schedule.workflow.name}: {following(schedule)}")
+
+
+def following(schedule: Schedule) -> str:
+    """When it runs next, by the clocks of its zone."""
+    if schedule.next_run_time is None or schedule.next_session_time is None:
+        return "never runs again"
+    place = zone_or_utc(schedule.timezone)
+    session, run = (local_text(moment, place) for moment in (schedule.next_session_time, schedule.next_run_time))
+    state = ", disabled" if schedule.disabled_at else ""
+    return f"schedule {schedule.pk}, next session {session}, runs {run} ({schedule.timezone}){state}"

@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.db.models.functions import Length
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -19,7 +19,7 @@ from rest_framework.viewsets import ViewSet
 from scheduler.api.entries import Entry, instant
 from scheduler.api.permissions import READING
 from scheduler.api.project_shapes import LogFileList
-from scheduler.api.schema import REFUSALS, documented
+from scheduler.api.schema import documented
 from scheduler.api.views import attempts, one
 from scheduler.models import Attempt, LogChunk
 
@@ -61,7 +61,7 @@ class LogViewSet(ViewSet):
         """Readable while the attempt runs; what is written later is added."""
         return Response({"files": [file.entry() for file in files_of(one(attempts(request), pk, "attempt"))]})
 
-    @extend_schema(operation_id="getLogFile", responses={**FILE, 404: REFUSALS[404]})
+    @documented("getLogFile", FILE, refused=[404])
     @action(detail=True, url_path="files/<str:name>")
     def file(self, request: Request, pk: int, name: str) -> HttpResponse:
         attempt = one(attempts(request), pk, "attempt")

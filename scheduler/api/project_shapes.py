@@ -4,7 +4,7 @@
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from scheduler.api.shapes import Id, Instant, LocalTime, Params, ProjectName, Refusal, Schedule, Session, Shape
+from scheduler.api.shapes import Id, Instant, InvalidRequest, LocalTime, Params, ProjectName, Schedule, Session, Shape
 
 
 @extend_schema_serializer(component_name="Project")
@@ -135,7 +135,7 @@ class Mistake(Shape):
     message = serializers.CharField()
 
 
-class BadFiles(Refusal):
-    """What is wrong with the files."""
+class BadPush(InvalidRequest):
+    """What is wrong with the request, or with the files."""
 
-    problems = Mistake(many=True)
+    problems = Mistake(many=True, required=False)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
@@ -148,7 +148,7 @@ class ProjectViewSet(ReadingViewSet):
         rows = Session.objects.filter(workflow__in=workflows)
         return Response(entries.session_entries(session_rows(newest(rows, page))))
 
-    @extend_schema(operation_id="getProjectArchive", responses=GZIP, parameters=[RevisionQuery])
+    @documented("getProjectArchive", GZIP, refused=[404], parameters=[RevisionQuery])
     @action(detail=True)
     def archive(self, request: Request, pk: int) -> FileResponse:
         """The files of a revision, byte for byte as they were pushed."""

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from scheduler.api import shapes
-from scheduler.api.project_shapes import BadFiles
+from scheduler.api.project_shapes import BadPush
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -80,15 +80,19 @@ REFUSALS = {
 
 def documented(
     operation_id: str,
-    answer: type[serializers.Serializer[Any]],
+    answer: type[serializers.Serializer[Any]] | dict[Any, OpenApiResponse],
     *,
     refused: Iterable[int] = (),
     conflict: OpenApiResponse | None = None,
     files_refused: OpenApiResponse | None = None,
     **more: Any,
 ) -> Callable[[Any], Any]:
-    """One operation: its id, its answer, and the refusals it has beside those that all have."""
-    responses = {200: OpenApiResponse(answer, answer.__doc__ or "")}
+    """One operation: its id, its answer, and the refusals it has beside those that all have.
+
+    `answer` is a shape, or what is answered with by status and media type.
+    """
+    shown = answer if isinstance(answer, dict) else {200: OpenApiResponse(answer, answer.__doc__ or "")}
+    responses: dict[Any, OpenApiResponse] = {**shown}
     responses |= {status: REFUSALS[status] for status in sorted({401, 403, 503, *refused})}
     if conflict is not None:
         responses[409] = conflict
@@ -101,7 +105,7 @@ REVISION_TAKEN = refusal(409, "The project 'sales' has a revision 'r1' already. 
 FILES_REFUSED = refusal(
     400,
     "1 problem:\nreport.dig:4:3: There is no operator eco>; did you mean echo>?",
-    BadFiles,
+    BadPush,
     errors={},
     problems=[{"file": "report.dig", "line": 4, "column": 3, "message": "There is no operator eco>; ..."}],
 )

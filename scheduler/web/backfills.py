@@ -209,12 +209,13 @@ def _action_facts(request: HttpRequest, backfill: Backfill, counts: Mapping[str,
 
 def _eta(attempts: QuerySet[Attempt], counts: Mapping[str, int], now: datetime) -> str:
     """Rate and time left in words, from what is done so far; how long it took, once all is done."""
-    done = sum(counts.get(status, 0) for status in DONE)
+    # Counted again, with the times: the first may have ended since `counts` were read.
+    ended_so_far = attempts.filter(status__in=DONE)
+    times = ended_so_far.aggregate(done=Count("pk"), began=Min("started_at"), ended=Max("finished_at"))
+    done, began, ended = times["done"], times["began"], times["ended"]
     left = sum(counts.values()) - done
     if left and not killable(counts):
         return "the rest is being killed"
-    times = attempts.filter(status__in=DONE).aggregate(began=Min("started_at"), ended=Max("finished_at"))
-    began, ended = times["began"], times["ended"]
     if began is None or ended is None:
         return ""
     if not left:

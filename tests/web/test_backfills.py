@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
 
 from scheduler.backfill import backfill
@@ -67,6 +68,24 @@ def test_nothing_is_estimated_before_anything_is_done(page: Client, make_backfil
     row = make_backfill(10)
 
     assert "0 of 10 done</p>" in page.get(f"/backfills/{row.pk}").content.decode()
+
+
+def test_an_attempt_that_ends_while_the_page_is_made_does_not_break_it(
+    page: Client, make_backfill: Callable[..., Backfill]
+) -> None:
+    row = make_backfill(3)
+
+    def end_one(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
+        if "GROUP BY" in sql and not Attempt.objects.filter(status=AttemptStatus.SUCCESS).exists():
+            finish(row.attempts.order_by("pk")[:1])
+        return answer
+
+    with connection.execute_wrapper(end_one):
+        answer = page.get(f"/backfills/{row.pk}")
+
+    assert answer.status_code == 200
+    assert Attempt.objects.filter(status=AttemptStatus.SUCCESS).count() == 1
 
 
 def test_the_page_asks_again_until_all_is_done(page: Client, make_backfill: Callable[..., Backfill]) -> None:

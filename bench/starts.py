@@ -285,7 +285,7 @@ def lags(*, schedule: int | None = None, lane: str | None = None, ticked: bool =
 
 def percentiles(values: list[float]) -> tuple[float, float]:
     """p50 and p99."""
-    if len(values) < 10:
+    if len(values) < 5:
         raise SystemExit(f"only {len(values)} sessions started")
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return cuts[49], cuts[98]

@@ -1,27 +1,7 @@
 """The language that the tests read with: the operators of the product to come, and the real rules of time."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from projects.dig import Document, FilesRefused, Language, read
-from scheduler.timetable import TimetableError, parse_schedule, zone
-
-
-def timezone_problems(name: str) -> list[str]:
-    try:
-        zone(name)
-    except TimetableError as refusal:
-        return refusal.errors["timezone"]
-    return []
-
-
-def schedule_problems(config: Mapping[str, Any], timezone: str) -> list[str]:
-    try:
-        parse_schedule(config, timezone)
-    except TimetableError as refusal:
-        return [sentence for sentences in refusal.errors.values() for sentence in sentences]
-    return []
-
+from scheduler.language import schedule_problems, timezone_problems
 
 OPERATORS: dict[str, tuple[str, ...]] = {
     "call": (),

@@ -5,6 +5,7 @@ import selectors
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ ALLOWED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 CHUNK_BYTES = 64 * 1024
 # What a pipe may still hold when its child has ended; a stranger that goes on writing is not waited for.
 REST_CHUNKS = 32
+# How long after its time is over a child may take to end.
+LAST_SECONDS = 5.0
 
 
 def environment(workspace: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -44,6 +47,8 @@ class Child:
         """Starts it in a shell, with `arguments` as its `$0`, `$1`, …. Raises TaskFailed when the system refuses."""
         self._lock = threading.RLock()  # a signal's handler may come in between
         self._reaped = False
+        self._ends_at = float("inf")
+        self.timed_out = False
         try:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", GATE + command, *arguments],
@@ -68,12 +73,15 @@ class Child:
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
 
-    def wait(self, on_output: Callable[[bytes], None], every_second: Callable[[], None]) -> int:
+    def wait(
+        self, on_output: Callable[[bytes], None], every_second: Callable[[], None], *, timeout: float | None = None
+    ) -> int:
         """Hand its output on until it ends. Returns the exit code; minus the signal, if one ended it.
 
-        Whatever is left of its group is killed then. A process that left the group and still holds the pipe
-        is not waited for.
+        After `timeout` seconds it is told to end, LAST_SECONDS later it is killed, and `timed_out` says so. Whatever is
+        left of its group is killed then. A process that left the group and still holds the pipe is not waited for.
         """
+        self._ends_at = float("inf") if timeout is None else time.monotonic() + timeout
         output = self._process.stdout
         assert output is not None
         os.set_blocking(output.fileno(), False)
@@ -113,7 +121,7 @@ class Child:
         every_second: Callable[[], None],
     ) -> None:
         while True:
-            ready = {key.fd for key, _ in selector.select(timeout=1.0)}
+            ready = {key.fd for key, _ in selector.select(timeout=self._until_next_look())}
             if output.fileno() in ready:
                 if piece := _read(output):
                     on_output(piece)
@@ -121,7 +129,19 @@ class Child:
                     selector.unregister(output)
             if ended in ready:
                 return
+            self._look_at_the_time()
             every_second()
+
+    def _until_next_look(self) -> float:
+        return min(1.0, max(self._ends_at - time.monotonic(), 0.0))
+
+    def _look_at_the_time(self) -> None:
+        """Its time is over: SIGTERM, and SIGKILL when that did not end it."""
+        if time.monotonic() < self._ends_at:
+            return
+        self._signal(signal.SIGKILL if self.timed_out else signal.SIGTERM)
+        self._ends_at = time.monotonic() + LAST_SECONDS
+        self.timed_out = True
 
     def _end(self) -> None:
         """Kill the rest of the group, then reap the leader: its id names the group until then, and nothing else."""

@@ -272,6 +272,7 @@ class _Run:
         *,
         env: Mapping[str, str],
         pass_fds: Sequence[int] = (),
+        timeout: float | None = None,
     ) -> int:
         """`Spawn` of the operators: under the lease, in the workspace, with what every child is told."""
         folder = self._workspace.path()
@@ -280,10 +281,12 @@ class _Run:
         child = Child(command, arguments, cwd=folder, env=environment(folder, more), pass_fds=pass_fds)
         try:
             with self._lease.over(child):
-                code = child.wait(log.write, every_second)
+                code = child.wait(log.write, every_second, timeout=timeout)
         finally:
             child.close()
         self._lease.check()
+        if child.timed_out and not self._lease.canceled:
+            raise TaskFailed(f"It took longer than {timeout:g} s, and was ended.", timeout=timeout)
         if code == -signal.SIGTERM:
             self._ended_with_the_worker()
         if code < 0:

@@ -1,6 +1,6 @@
 """What an operator gets, and how it says that the task failed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -48,12 +48,14 @@ class Spawn(Protocol):
         *,
         env: Mapping[str, str],
         pass_fds: Sequence[int] = (),
+        timeout: float | None = None,
     ) -> int:
         """Run a shell command in the workspace to its end, its output going to the log. Returns its exit code.
 
         `arguments` are its `$0`, `$1`, …; `pass_fds` the open files that it keeps. Its standard input is empty.
 
-        The environment is a small allow list and `env`. Raises TaskFailed when it cannot start or a signal ends it.
+        The environment is a small allow list and `env`. Raises TaskFailed when it cannot start, when a signal ends it,
+        and when it takes longer than `timeout` seconds, which end it.
         """
 
 
@@ -89,13 +91,19 @@ class Context:
     others: Others
 
 
+def nothing_wrong(config: Mapping[str, Any]) -> Iterable[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Operator:
     """`in_process`: done at once, starts no child, may run twice; it may ask the database.
 
-    `inside` names the directives that hold tasks for it to run (`_do`).
+    `inside` names the directives that hold tasks for it to run (`_do`). `check` says, a sentence each, what can be seen
+    to be wrong in a task's mapping before it runs; one that begins with `key:` is told at that key.
     """
 
     run: Callable[[Context], Outcome]
     in_process: bool = False
     inside: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, Any]], Iterable[str]] = nothing_wrong

@@ -112,12 +112,12 @@ class Workflow:
 
 
 @contextmanager
-def worker(pool: str, slots: int) -> Iterator[None]:
+def worker(pool: str, slots: int) -> Iterator["subprocess.Popen[bytes]"]:
     command = ["-m", "celery", "-A", "scheduler", "worker", "--pool", pool, "-c", str(slots), "-l", "WARNING"]
     quiet = ["-Q", "scheduled,manual,backfill,celery", "--without-mingle", "--without-gossip", "--without-heartbeat"]
     process = subprocess.Popen([sys.executable, *command, *quiet], cwd=scratch.ROOT, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(30)

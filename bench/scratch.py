@@ -100,13 +100,13 @@ def table(rows: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The product under gunicorn on a free port of this machine; yields its address."""
+def served(processes: int = 1) -> Iterator[str]:
+    """The product under gunicorn on a free port of this machine, 4 threads a process; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "scheduler.wsgi", "--threads", "4", "-b", f"127.0.0.1:{port}"]
-    server = subprocess.Popen([*command, "--log-level", "error"], cwd=ROOT)
+    command = [sys.executable, "-m", "gunicorn", "scheduler.wsgi", "--threads", "4", "--workers", str(processes)]
+    server = subprocess.Popen([*command, "-b", f"127.0.0.1:{port}", "--log-level", "error"], cwd=ROOT)
     try:
         wait_for_port(port)
         yield f"http://127.0.0.1:{port}"

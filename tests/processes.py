@@ -110,7 +110,7 @@ def start_process(
                 env={
                     **os.environ,
                     "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
-                    "DATABASE_URL": _database_url(),
+                    "DATABASE_URL": database_url(),
                     "HINDCAST_VAR": str(settings.VAR_DIR),
                     "HINDCAST_WORK_DIR": str(tmp_path / "work"),
                     "HINDCAST_TEST_READY": str(ready),
@@ -160,7 +160,7 @@ def start_beat(start_process: Callable[..., Process]) -> Callable[..., Process]:
     return start
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """Where this process keeps the test's rows."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":

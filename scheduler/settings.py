@@ -21,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from scheduler.broker import broker_url
+from scheduler.execution.masked_logs import masked_line
 
 django_stubs_ext.monkeypatch()
 
@@ -337,6 +338,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
+                masked_line,
         "django.server": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
         "celery": {"level": LOG_LEVEL},
         "celery.app.trace": {"level": "WARNING"},  # a line per doorbell says nothing

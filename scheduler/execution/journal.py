@@ -22,6 +22,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Length
 
+from projects.masking import Known
 from scheduler import attempts
 from scheduler.attempts import Claim
 from scheduler.crashpoints import crashpoint
@@ -71,7 +72,14 @@ class Journal:
     """The tasks of one attempt, and their log. Nothing is written before `save`, `flush` or one of the ends."""
 
     def __init__(
-        self, *, lease: Lease, root: Spec, clock: Clock, again: bool, resumed: "Resumed | None" = None
+        self,
+        *,
+        lease: Lease,
+        root: Spec,
+        clock: Clock,
+        again: bool,
+        resumed: "Resumed | None" = None,
+        secrets: Known | None = None,
     ) -> None:
         self._claim = lease.claim
         self._lease = lease
@@ -83,7 +91,7 @@ class Journal:
         else:
             self.tree = Tree(root, before=resumed.tasks(), again_from=resumed.position, now=clock())
         written = self._written_bytes() if again else 0
-        self.log = AttemptLog(limit=settings.HINDCAST_LOG_LIMIT_BYTES, written=written)
+        self.log = AttemptLog(limit=settings.HINDCAST_LOG_LIMIT_BYTES, written=written, secrets=secrets)
         self._flushed_at = time.monotonic()
 
     def save(self) -> None:

@@ -1,9 +1,11 @@
-"""What an attempt's tasks wrote, on its way to the database: whole UTF-8 text, no more than a limit."""
+"""What an attempt's tasks wrote, on its way to the database: whole UTF-8 text, masked, no more than a limit."""
 
 import codecs
 import threading
 from itertools import groupby
 from operator import itemgetter
+
+from projects.masking import Known, Masker
 
 
 class AttemptLog:
@@ -12,9 +14,10 @@ class AttemptLog:
     Its tasks may write at the same time, from threads of their own.
     """
 
-    def __init__(self, *, limit: int, written: int = 0) -> None:
-        """`written`: how many bytes earlier deliveries of the attempt wrote."""
+    def __init__(self, *, limit: int, written: int = 0, secrets: Known | None = None) -> None:
+        """`written`: how many bytes earlier deliveries of the attempt wrote. `secrets` are masked; more may come."""
         self._limit = limit
+        self._secrets = Known() if secrets is None else secrets
         self._room = limit - written
         self._lock = threading.Lock()
         self._texts: list[tuple[int, str]] = []
@@ -23,7 +26,7 @@ class AttemptLog:
 
     def of(self, position: int) -> "TaskLog":
         """Where the task at `position` writes to."""
-        return TaskLog(self, position)
+        return TaskLog(self, position, Masker(self._secrets))
 
     def waiting(self) -> list[tuple[int, str]]:
         """Position and text of what has not been written yet, joined as far as one task wrote on and on."""
@@ -59,18 +62,23 @@ class AttemptLog:
 class TaskLog:
     """The log of one task, for one writer."""
 
-    def __init__(self, log: AttemptLog, position: int) -> None:
+    def __init__(self, log: AttemptLog, position: int, masker: Masker) -> None:
         self._log = log
         self._position = position
+        self._masker = masker
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def write(self, data: bytes) -> None:
-        """Any piece of output; a character may be cut between two pieces."""
+        """Any piece of output; a character, or a secret, may be cut between two pieces."""
+        self._keep(self._masker.feed(data))
+
+    def close(self) -> None:
+        """What is left of a character that was cut off, or looked like the beginning of a secret."""
+        self._keep(self._masker.finish())
+        self._log.take(self._position, self._decoder.decode(b"", final=True))
+
+    def _keep(self, data: bytes) -> None:
         kept, full = self._log.admit(data)
         self._log.take(self._position, self._decoder.decode(kept, final=full))
         if full:
             self._log.say_full(self._position)
-
-    def close(self) -> None:
-        """What is left of a character that was cut off."""
-        self._log.take(self._position, self._decoder.decode(b"", final=True))

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
+from projects.masking import Known
 from projects.models import WorkflowDefinition
 from scheduler import attempts
 from scheduler.attempts import Claim
@@ -23,12 +24,14 @@ from scheduler.execution.child import Child, environment
 from scheduler.execution.journal import Clock, Journal, Resumed
 from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
 from scheduler.execution.log import TaskLog
+from scheduler.execution.masked_logs import masked_logs
 from scheduler.execution.operators import OPERATORS
 from scheduler.execution.operators.base import Context, Outcome, TaskFailed, TryLater
 from scheduler.execution.others import OtherWorkflows
 from scheduler.execution.plan import PlanRefused, Spec, plan
+from scheduler.execution.secrets import AttemptSecrets
 from scheduler.execution.task import ERROR, FAILED, Task
-from scheduler.execution.template import TemplateError
+from scheduler.execution.template import TemplateError, render
 from scheduler.execution.variables import BuiltIns, Variables, plain
 from scheduler.execution.workspace import Workspace
 from scheduler.models import Schedule, TaskState
@@ -51,8 +54,13 @@ def run(lease: Lease, *, clock: Clock) -> None:
     Whatever the workflow does ends the attempt, with the reason kept as data. Losing the lease ends nothing here:
     the attempt is somebody else's by then. Raises OperationalError when the database is away from the start.
     """
+    with masked_logs() as known:
+        _guarded(lease, known, clock)
+
+
+def _guarded(lease: Lease, known: Known, clock: Clock) -> None:
     try:
-        _run(lease, clock)
+        _run(lease, known, clock)
     except LeaseLost:
         log.warning("lease_lost", attempt=lease.claim.attempt_id)
         if lease.given_up:
@@ -69,17 +77,22 @@ def run(lease: Lease, *, clock: Clock) -> None:
         attempts.fail(lease.claim, reason=reason, now=clock())
 
 
-def _run(lease: Lease, clock: Clock) -> None:
+def _run(lease: Lease, known: Known, clock: Clock) -> None:
     facts = Facts.of(lease.claim)
     definition = definition_of(facts.definition_id)
     if isinstance(definition.root, PlanRefused):
         refused = definition.root
         attempts.fail(lease.claim, reason={"message": refused.message, "task": refused.task}, now=clock())
         return
-    journal = Journal(lease=lease, root=definition.root, clock=clock, again=facts.again, resumed=facts.resumed)
+    secrets = AttemptSecrets(definition.project_id, known)
+    if facts.again or facts.resumed:
+        secrets.learn()
+    journal = Journal(
+        lease=lease, root=definition.root, clock=clock, again=facts.again, resumed=facts.resumed, secrets=known
+    )
     workspace = Workspace(lease.claim, definition.archive)
     try:
-        _Run(lease, facts, definition, journal, workspace, clock).to_the_end()
+        _Run(lease, facts, definition, journal, workspace, secrets, clock).to_the_end()
     finally:
         workspace.remove()
 
@@ -161,13 +174,21 @@ class _Run:
     """One attempt under way."""
 
     def __init__(
-        self, lease: Lease, facts: Facts, definition: Definition, journal: Journal, workspace: Workspace, clock: Clock
+        self,
+        lease: Lease,
+        facts: Facts,
+        definition: Definition,
+        journal: Journal,
+        workspace: Workspace,
+        secrets: AttemptSecrets,
+        clock: Clock,
     ) -> None:
         self._lease = lease
         self._facts = facts
         self._journal = journal
         self._tree = journal.tree
         self._workspace = workspace
+        self._secrets = secrets
         self._clock = clock
         self._beside = Beside()
         self._built_ins = BuiltIns(
@@ -236,17 +257,26 @@ class _Run:
         elif self._lease.canceled:
             raise Canceled
         else:
-            self._tree.fail(task, _facts(outcome), now)
+            self._tree.fail(task, self._secrets.masked(_facts(outcome)), now)
 
     def _outcome(self, task: Task, *, every_second: Callable[[], None]) -> Answer:
         """Run the task's operator. Raises LeaseLost, and what is our own fault."""
         log = self._journal.log.of(task.position)
+        operator = OPERATORS[task.spec.operator]
         try:
-            return OPERATORS[task.spec.operator].run(self._context(task, log, every_second))
+            outcome = operator.run(self._context(task, log, every_second))
+            return outcome if operator.in_process else self._without_secrets(outcome, log)
         except HindcastError as error:
             return error
         finally:
             log.close()
+
+    def _without_secrets(self, outcome: Outcome, log: TaskLog) -> Outcome:
+        """What came from outside, as it is kept and shown: later tasks ask for a secret themselves."""
+        masked = self._secrets.masked_outcome(outcome)
+        if masked is not outcome:
+            log.write(b"[A secret was in the result; later tasks see *** in its place.]\n")
+        return masked
 
     def _context(self, task: Task, log: TaskLog, every_second: Callable[[], None]) -> Context:
         variables = Variables(task=task, built_ins=self._built_ins, params=self._facts.params)
@@ -261,6 +291,8 @@ class _Run:
             workspace=self._workspace.path,
             spawn=partial(self._spawn, log, every_second),
             others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._clock),
+            secret=self._secrets.reveal,
+            revealed=partial(render, lookup=variables.__getitem__, reveal=self._secrets.reveal),
         )
 
     def _spawn(

@@ -1,9 +1,12 @@
 """`${…}` in a workflow's text: names of variables, such as `${a}` and `${a.b}`, and expressions of JavaScript.
 
 A name that has a value is looked up here; only what is more than that reaches the engine (`expressions`). As Digdag
-has it, the value of `${…}` is always text, `$$` is `$`, `${secret:…}` and its like stay for the operator, and a `${`
-without its `}` stays as it is. Not as Digdag has it: each `${…}` stands alone, so that none sees what another assigned;
-a `}` in quotes ends nothing; a dotted name without a value is an error.
+has it, the value of `${…}` is always text, `$$` is `$`, `${word:…}` stays as it is, and so does a `${` without its `}`.
+Not as Digdag has it: each `${…}` stands alone, so that none sees what another assigned; a `}` in quotes ends nothing; a
+dotted name without a value is an error.
+
+`${secret:key}` is a secret of the project, where an operator asks for some (`reveal`), and an error elsewhere. What it
+stands in is the author's text alone: a value that holds such a text stays as it is.
 """
 
 import json
@@ -17,10 +20,14 @@ from scheduler.execution import expressions
 from scheduler.execution.expressions import DoesNotParse, ExpressionFailed, NoSuchName
 
 Lookup = Callable[[str], object]
+Reveal = Callable[[str], str]
 
 NAME = re.compile(r"\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*")
 BRACE = re.compile(r"[{}]")
-OPENING = re.compile(r"\$\{(?![a-z]+:)")
+OF_SECRETS = "secret:"
+# `${name:…}` belongs to the shell; of one with the name `secret` what begins as those of the shell do.
+OPENING = re.compile(r"\$\{(?!(?!secret:[^-=?+\d}])[a-z]+:)")
+SECRETS_STAND = "in _env: of sh> and py>, and in the settings of http> and mail> that take secrets"
 # Names without a variable that mean something all the same. Any other is wrong, and no matter for the engine.
 JAVASCRIPT = {"Infinity", "Math", "NaN", "Number", "false", "globalThis", "moment", "null", "this", "true", "undefined"}
 MOST_CHARACTERS = 1024 * 1024
@@ -43,15 +50,16 @@ class Reference:
     end: int
 
 
-def render(text: str, lookup: Lookup) -> str:
+def render(text: str, lookup: Lookup, reveal: Reveal | None = None) -> str:
     """`text` with every `${…}` replaced. `lookup` raises KeyError for a name without a value.
 
-    Raises TemplateError naming the reference.
+    `reveal` gives the value of a secret; without it, `${secret:…}` is an error. Raises TemplateError naming the
+    reference, and what `reveal` raises.
     """
     if "${" not in text:
         return text.replace("$$", "$") if "$$" in text else text
     with expressions.one_budget():
-        return "".join(_pieces(text, lookup))
+        return "".join(_pieces(text, lookup, reveal))
 
 
 def render_all(value: object, lookup: Lookup) -> object:
@@ -71,13 +79,15 @@ def reference_at(text: str, at: int) -> Reference | None:
     return next(_references(text, at), None)
 
 
-def resolve_at(text: str, at: int, lookup: Lookup) -> tuple[str, Reference]:
+def resolve_at(text: str, at: int, lookup: Lookup, reveal: Reveal | None = None) -> tuple[str, Reference]:
     """The text that stands for the reference at `at`, and the reference. Raises TemplateError.
 
     It ends where its braces are even; when that is no expression, at the next brace that makes it one.
     """
     found = reference_at(text, at)
     assert found is not None
+    if found.expression.startswith(OF_SECRETS):
+        return _secret(found.expression, reveal), found
     try:
         return resolve(found.expression, lookup), found
     except _NoExpression as error:
@@ -114,10 +124,16 @@ class _NoExpression(TemplateError):  # noqa: N818 - named as the fact
     """What stands between the braces does not parse."""
 
 
-def _pieces(text: str, lookup: Lookup) -> Iterator[str]:
+def _secret(reference: str, reveal: Reveal | None) -> str:
+    if reveal is None:
+        raise TemplateError(f"${{{reference[:100]}}} can stand only {SECRETS_STAND}.", reference)
+    return reveal(reference.removeprefix(OF_SECRETS).strip())
+
+
+def _pieces(text: str, lookup: Lookup, reveal: Reveal | None) -> Iterator[str]:
     at = length = 0
     while (opening := OPENING.search(text, at)) and reference_at(text, opening.start()):
-        value, reference = resolve_at(text, opening.start(), lookup)
+        value, reference = resolve_at(text, opening.start(), lookup, reveal)
         length += len(value)
         if length > MOST_CHARACTERS:
             raise TemplateError(f"The text has more than {MOST_CHARACTERS} characters.", reference.expression)

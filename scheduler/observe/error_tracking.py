@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from structlog.contextvars import get_contextvars
 
+from scheduler.execution.masked_logs import masked_report
+
 PACKAGE = "sentry_sdk"
 HEADERS = {"accept", "content-length", "content-type", "host", "user-agent", "x-request-id"}
 TAGS = ("request_id", "attempt")
@@ -43,4 +45,4 @@ def stripped(event: Event, hint: object) -> Event:
         event.pop(part, None)
     names = get_contextvars()
     event["tags"] = {**event.get("tags", {}), **{name: str(names[name]) for name in TAGS if name in names}}
-    return event
+    return masked_report(event)

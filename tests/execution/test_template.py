@@ -32,7 +32,7 @@ VALUES = {
         ("$$ a$$b", "$ a$b"),
         ("p${n}m$$m${n}s", "p5m$m5s"),
         ("$${a}", "$text"),
-        ("${secret:td.apikey} ${a}", "${secret:td.apikey} text"),
+        ("${word:td.apikey} ${a} ${secret:-a}", "${word:td.apikey} text ${secret:-a}"),
         ("${a} $${ $$", "text $${ $"),
     ],
 )
@@ -50,6 +50,30 @@ def test_an_unknown_name_is_named(text: str) -> None:
 
 def test_a_value_is_not_read_again() -> None:
     assert render("${x}", {"x": "${y}"}.__getitem__) == "${y}"
+
+
+def test_a_secret_stands_only_where_it_is_asked_for() -> None:
+    with pytest.raises(
+        TemplateError, match=r"\$\{secret:db.password\} can stand only in _env: of sh> and py>"
+    ) as refused:
+        render("a ${secret:db.password}", VALUES.__getitem__)
+
+    assert refused.value.reference == "secret:db.password"
+
+
+def test_a_secret_is_revealed_where_it_may_stand() -> None:
+    asked = []
+
+    text = render(
+        "<${secret:db.password}${ a }${secret: x }>", VALUES.__getitem__, lambda key: asked.append(key) or "$$"
+    )
+
+    assert text == "<$$text$$>"
+    assert asked == ["db.password", "x"]
+
+
+def test_a_value_that_looks_like_a_reference_to_a_secret_is_a_value() -> None:
+    assert render("${x}", {"x": "${secret:y}"}.__getitem__, lambda key: "revealed") == "${secret:y}"
 
 
 def test_names_do_not_start_the_own_engine() -> None:

@@ -77,6 +77,11 @@ class Context:
 
     `config` is all that the document says of it, `kept` what an earlier try kept. `variables` holds the task's own
     settings, too; `exported()` is what `_export` gives it.
+
+    `secret(key)` is the value of a secret of the project; it raises TaskFailed when there is none. `revealed(text)` is
+    the text with its `${…}` replaced, `${secret:key}` too, which is an error anywhere else; it takes texts of the
+    document alone (`config`), as a value may come from anybody. What these two give belongs into no `kept`, no argument
+    of a command and no message of the broker. In logs, failures and results it is masked without the operator's doing.
     """
 
     command: Any
@@ -89,6 +94,8 @@ class Context:
     workspace: Callable[[], Path]
     spawn: Spawn
     others: Others
+    secret: Callable[[str], str]
+    revealed: Callable[[str], str]
 
 
 def nothing_wrong(config: Mapping[str, Any]) -> Iterable[str]:

@@ -1,9 +1,10 @@
-"""The only outgoing line to Celery: doorbells, after commit, by lane.
+"""The only outgoing line to Celery: doorbells, after commit, by lane; and the tasks that `celery>` sends to a queue.
 
 A doorbell says "look at the table", nothing more. Losing or doubling one changes latency alone: `resend` rings again.
 """
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -73,6 +74,42 @@ def _room(lane: Lane, producer: Producer) -> int:
             producer.connection.collect()  # to close it would be to wait twice more for an answer
             raise  # not a connection that was closed while it lay idle: nobody answers
         return most
+
+
+def deliver(name: str, args: list[Any], kwargs: dict[str, Any], *, task_id: str, queue: str, heard_of: bool) -> None:
+    """Send a task of somebody else's, now. `heard_of`: its result is to be kept where we can ask for it.
+
+    Raises one of `broker_errors` when the broker did not take it, or perhaps did and could not say so.
+    """
+    with producers[line()].acquire(block=True) as producer:
+        app.send_task(
+            name,
+            args=args,
+            kwargs=kwargs,
+            task_id=task_id,
+            queue=queue,
+            producer=producer,
+            retry_policy=ONCE_MORE,
+            ignore_result=not heard_of,
+        )
+
+
+def revoke(task_ids: Iterable[str]) -> None:
+    """Ask the workers to drop tasks that were delivered, once the transaction has committed.
+
+    Those that take orders from afar do, if the task has not begun. A broker out of reach is logged.
+    """
+    ids = list(task_ids)
+    if ids:
+        transaction.on_commit(lambda: _revoke(ids), robust=True)
+
+
+def _revoke(task_ids: list[str]) -> None:
+    try:
+        with line() as connection:
+            app.control.revoke(task_ids, connection=connection)
+    except broker_errors() as error:
+        log.warning("tasks_not_revoked", tasks=task_ids, error=str(error))
 
 
 def resend(*, now: datetime) -> list[Lane]:

@@ -1,6 +1,6 @@
 """The language of `.dig` files, as this installation speaks it: its operators, and the rules of time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from projects.dig import Language
@@ -26,8 +26,14 @@ def schedule_problems(config: Mapping[str, Any], timezone: str) -> list[str]:
     return []
 
 
+def task_problems(operator: str, config: Mapping[str, Any]) -> Iterable[str]:
+    """What an operator sees to be wrong in a task before it runs, a sentence each."""
+    return OPERATORS[operator].check(config)
+
+
 LANGUAGE = Language(
     operators={name: operator.inside for name, operator in OPERATORS.items()},
     timezone_problems=timezone_problems,
     schedule_problems=schedule_problems,
+    task_problems=task_problems,
 )

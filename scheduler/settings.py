@@ -87,6 +87,8 @@ INSTALLED_APPS = [
     "csp",
     "projects",
     "scheduler",
+    # Django applications of the house, for `celery>` and `manage>`: their tasks and commands are found by themselves.
+    *env_list("HINDCAST_APPS"),
 ]
 
 MIDDLEWARE = [
@@ -249,7 +251,9 @@ SPECTACULAR_SETTINGS = {
 BROKER_URL = os.environ.get("BROKER_URL") or broker_url(VAR_DIR / "broker.sqlite3")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_IGNORE_RESULT = True
+# Where `celery>` hears what became of a task that it sent to a queue; such as redis://… or file:///….
+CELERY_RESULT_BACKEND = os.environ.get("HINDCAST_RESULT_BACKEND") or None
+CELERY_TASK_IGNORE_RESULT = CELERY_RESULT_BACKEND is None
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_ACKS_LATE = False  # the lease decides who runs what, the broker never does
@@ -283,6 +287,10 @@ HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
 # How many tasks of one attempt run at the same time, in the slot of the worker that runs it.
 HINDCAST_PARALLEL_TASKS = env_number("HINDCAST_PARALLEL_TASKS", 4)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
+# What `celery>` may send to a queue although it is not registered here: names that other workers know, or `shop.*`.
+HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
+# What `manage>` may run. By default two that only tidy up: a command is code, and many take a file or a shell.
+HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions,remove_stale_contenttypes")
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
 

@@ -8,7 +8,7 @@ from scheduler.models import Lane
 from scheduler.observe import one_machine, worker_presence  # noqa: F401 - connect signals of the worker
 
 
-@app.task(name=DRAIN_TASK, expires=None, acks_late=False)  # type: ignore[untyped-decorator] # Celery has no types
+@app.task(name=DRAIN_TASK, expires=None, acks_late=False, ignore_result=True)  # type: ignore[untyped-decorator] # Celery has no types
 def drain(lane: str) -> None:
     """Claim and run released attempts of `lane`. A malformed lane is refused and logged by Celery; nothing runs."""
     drain_lane(Lane(lane))

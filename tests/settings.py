@@ -11,6 +11,7 @@ os.environ["HINDCAST_VAR"] = VAR = os.environ.get("HINDCAST_TEST_VAR") or tempfi
 os.environ["HINDCAST_TEST_VAR"] = VAR  # one folder for all processes of a run
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
 os.environ["BROKER_URL"] = os.environ.get("TEST_BROKER_URL", "")
+os.environ["HINDCAST_APPS"] = "tests.shop"
 os.environ.setdefault("SECRET_KEY", "a key for tests alone, of no use to anybody anywhere, fifty letters")
 
 from scheduler.settings import *  # noqa: F403

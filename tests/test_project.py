@@ -39,6 +39,7 @@ LAYERS = {
     "scheduler.backfill": VERBS,
     "scheduler.deletion": VERBS,
     "scheduler.dispatch": VERBS,
+    "scheduler.known_tasks": VERBS,
     "scheduler.language": VERBS,
     "scheduler.line": VERBS,
     "scheduler.pushing": VERBS,

@@ -2,6 +2,7 @@
 
 from scheduler.execution.operators.base import Operator
 from scheduler.execution.operators.call import CALL
+from scheduler.execution.operators.celery import CELERY
 from scheduler.execution.operators.echo import ECHO
 from scheduler.execution.operators.fail import FAIL
 from scheduler.execution.operators.for_each import FOR_EACH
@@ -15,6 +16,7 @@ from scheduler.execution.operators.wait import WAIT
 
 OPERATORS: dict[str, Operator] = {
     "call": CALL,
+    "celery": CELERY,
     "echo": ECHO,
     "fail": FAIL,
     "for_each": FOR_EACH,

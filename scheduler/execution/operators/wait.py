@@ -23,14 +23,14 @@ def run(task: Context) -> Outcome:
     return NOTHING
 
 
-def duration(text: str) -> timedelta:
-    """`90`, `90s`, `1m 30s`, `2h`, `1d`. Raises TaskFailed."""
+def duration(text: str, what: str = "wait>") -> timedelta:
+    """`90`, `90s`, `1m 30s`, `2h`, `1d`. Raises TaskFailed, naming `what` it is for."""
     parts = PART.findall(text.strip())
     if not parts or "".join(PART.split(text.strip())[::3]):
-        raise TaskFailed(f"wait> takes a duration such as 30s, 5m or 1h 30m, not {text[:50]!r}.")
+        raise TaskFailed(f"{what} takes a duration such as 30s, 5m or 1h 30m, not {text[:50]!r}.")
     wait = timedelta(seconds=sum(int(number) * UNITS[unit] for number, unit in parts))
     if wait > LONGEST:
-        raise TaskFailed(f"wait> waits for at most {LONGEST.days} days, not {wait.days}.")
+        raise TaskFailed(f"{what} is at most {LONGEST.days} days, not {wait.days}.")
     return wait
 
 

@@ -1,0 +1,62 @@
+"""Python of ours in a process of its own: it gets a request in one open file, and leaves its answer in another.
+
+Both are memory. The answer is JSON: `{"stored": …}`, or `{"error": "…"}` with a sentence.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from scheduler.execution import storable
+from scheduler.execution.operators.base import Context, TaskFailed
+
+MOST_BYTES = 1024 * 1024
+
+
+def called(
+    task: Context,
+    script: Path,
+    request: Mapping[str, Any],
+    *,
+    env: Mapping[str, str],
+    timeout: float | None = None,
+) -> dict[str, Any]:
+    """What the script answered, without an error in it. Raises TaskFailed."""
+    with _memory("request") as asked, _memory("answer") as answer:
+        asked.write(json.dumps(request).encode())
+        asked.flush()
+        asked.seek(0)
+        files = [asked.fileno(), answer.fileno()]
+        code = task.spawn(
+            'exec "$0" "$@"',
+            [sys.executable, "-I", str(script), *map(str, files)],
+            env=env,
+            pass_fds=files,
+            timeout=timeout,
+        )
+        said = _read(answer)
+    if "error" in said:
+        raise TaskFailed(storable.text(str(said["error"])), exit_code=code)
+    if code:
+        raise TaskFailed(f"Python ended with exit code {code}.", exit_code=code)
+    return said
+
+
+def _memory(name: str) -> IO[bytes]:
+    return os.fdopen(os.memfd_create(name), "w+b")
+
+
+def _read(answer: IO[bytes]) -> dict[str, Any]:
+    """What the child left; empty when it ended before it could, or wrote over it."""
+    answer.seek(0)
+    content = answer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise TaskFailed(f"It returned more than {MOST_BYTES} bytes.")
+    try:
+        said = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

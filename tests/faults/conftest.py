@@ -18,7 +18,7 @@ from django.db import connection
 from scheduler import dispatch
 from scheduler.models import Attempt, Lane, Schedule, Session
 from tests.faults.invariants import FORGET_MOVES, RECORD_MOVES, Ledger, broken
-from tests.processes import Process, _database_url
+from tests.processes import Process, database_url
 
 SHORT = {
     "HINDCAST_FAULTS": "1",
@@ -59,7 +59,7 @@ def web(transactional_db: None, own_broker: dict[str, str], tmp_path: Path) -> I
         told = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "HINDCAST_VAR": str(settings.VAR_DIR),
             "HINDCAST_TEST_READY": str(tmp_path / "web-ready"),
             **own_broker,

@@ -19,7 +19,7 @@ from scheduler.models import AttemptStatus
 from tests.faults.conftest import PATIENCE, SHORT
 from tests.faults.invariants import Ledger, left_processes
 from tests.faults.line import Line
-from tests.processes import _database_url
+from tests.processes import database_url
 
 pytestmark = [pytest.mark.faults, pytest.mark.processes, pytest.mark.postgres]
 
@@ -53,7 +53,7 @@ def isolated(wire: Wire, start_worker: Start) -> Start:
     """A worker that reaches the database by the wire alone. Its command has to end 4 s after the last renewal."""
 
     def start(pool: str) -> Any:
-        parts = urlsplit(_database_url())
+        parts = urlsplit(database_url())
         address = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{wire.port}"
         there = {"DATABASE_URL": urlunsplit(parts._replace(netloc=address))}
         return start_worker(pool, **{**SHORT, **there, "HINDCAST_LEASE_SECONDS": "6", "HINDCAST_RENEW_SECONDS": "2"})

@@ -17,7 +17,7 @@ from tests.faults.conftest import PATIENCE
 from tests.faults.invariants import Ledger
 from tests.faults.line import Line
 from tests.faults.test_web import answers, post
-from tests.processes import _database_url
+from tests.processes import database_url
 
 pytestmark = [pytest.mark.faults, pytest.mark.processes, pytest.mark.postgres, pytest.mark.long]
 
@@ -34,7 +34,7 @@ def database_line(transactional_db: None) -> Iterator[Line]:
 
 def by(line: Line) -> dict[str, str]:
     """The environment of a process that reaches the test's database by this line."""
-    parts = urlsplit(_database_url())
+    parts = urlsplit(database_url())
     who = parts.netloc.rpartition("@")[0]
     return {"DATABASE_URL": urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{line.port}"))}
 
@@ -78,7 +78,7 @@ def test_a_table_that_a_stranger_locks_is_refused_for_a_while_and_loses_nothing(
     queued = queue(ledger.task("sleep 1"), 4)
     wait_until(lambda: len(ledger.lines()) > 0, PATIENCE)
 
-    with psycopg.connect(_database_url()) as stranger, ThreadPoolExecutor(1) as pool:
+    with psycopg.connect(database_url()) as stranger, ThreadPoolExecutor(1) as pool:
         stranger.execute("LOCK TABLE scheduler_attempt")
         refused = pool.submit(refusal, f"{address}{path}", asked, api_key).result(REFUSED_WITHIN)
 

@@ -287,6 +287,7 @@ class _Run:
             now=self._clock(),
             variables=variables,
             exported=variables.exported,
+            section=variables.section,
             write=log.write,
             workspace=self._workspace.path,
             spawn=partial(self._spawn, log, every_second),

@@ -12,7 +12,7 @@ from typing import Any
 from projects import secrets
 from projects.masking import Known, mask_all
 from scheduler.execution.made import Made
-from scheduler.execution.operators.base import Outcome, TaskFailed
+from scheduler.execution.operators.base import Outcome, SecretMissing, TaskFailed
 
 
 class AttemptSecrets:
@@ -33,8 +33,10 @@ class AttemptSecrets:
             value = secrets.reveal(project_id=self._project_id, key=key)
         except secrets.InvalidSecret as invalid:
             raise TaskFailed(f"{key[:100]!r} is no name of a secret. {invalid.problem}", secret=key[:100]) from None
-        except (secrets.SecretNotFound, secrets.SecretUnreadable) as missing:
-            raise TaskFailed(str(missing), secret=key) from None
+        except secrets.SecretNotFound as missing:
+            raise SecretMissing(str(missing), secret=key) from None
+        except secrets.SecretUnreadable as unreadable:
+            raise TaskFailed(str(unreadable), secret=key) from None
         self._known.add([value])  # it may be newer than those that were learned
         return value
 

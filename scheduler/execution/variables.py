@@ -97,6 +97,15 @@ class Variables(Mapping[str, object]):
         """What `_export` and loops give this task, the innermost winning."""
         return {name: self[name] for around in self._task.path() for name in (*around.spec.exports, *around.variables)}
 
+    def section(self, name: str) -> dict[str, Any]:
+        """What the mappings that `_export` has under `name` say, the innermost winning. Their texts are templates."""
+        merged: dict[str, Any] = {}
+        for around in reversed(tuple(self._task.path())):
+            said = around.spec.exports.get(name)
+            if isinstance(said, Mapping):
+                merged.update(said)
+        return merged
+
     def _layers(self) -> Iterator[tuple[Mapping[str, Any], bool]]:
         """Values, the first that has a name wins; True marks those whose texts are templates."""
         yield self._task.spec.settings, True

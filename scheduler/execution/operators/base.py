@@ -31,6 +31,10 @@ class TaskFailed(HindcastError):  # noqa: N818 - named as the fact
         self.facts = facts
 
 
+class SecretMissing(TaskFailed):
+    """The project has no secret of that name."""
+
+
 class TryLater(HindcastError):  # noqa: N818 - named as the fact
     """The task is neither done nor failed: run it again in so many seconds, with what it keeps until then."""
 
@@ -76,10 +80,11 @@ class Context:
     """One task at the moment `now`. `command` is what stands beside the operator, its `${…}` not yet replaced.
 
     `config` is all that the document says of it, `kept` what an earlier try kept. `variables` holds the task's own
-    settings, too; `exported()` is what `_export` gives it.
+    settings, too; `exported()` is what `_export` gives it, and `section(name)` what the document says in the mappings
+    that `_export` has under that name, the innermost winning, its `${…}` not yet replaced.
 
-    `secret(key)` is the value of a secret of the project; it raises TaskFailed when there is none. `revealed(text)` is
-    the text with its `${…}` replaced, `${secret:key}` too, which is an error anywhere else; it takes texts of the
+    `secret(key)` is the value of a secret of the project; it raises SecretMissing when there is none. `revealed(text)`
+    is the text with its `${…}` replaced, `${secret:key}` too, which is an error anywhere else; it takes texts of the
     document alone (`config`), as a value may come from anybody. What these two give belongs into no `kept`, no argument
     of a command and no message of the broker. In logs, failures and results it is masked without the operator's doing.
     """
@@ -90,6 +95,7 @@ class Context:
     now: datetime
     variables: Mapping[str, object]
     exported: Callable[[], Mapping[str, object]]
+    section: Callable[[str], Mapping[str, Any]]
     write: Callable[[bytes], None]
     workspace: Callable[[], Path]
     spawn: Spawn

@@ -12,7 +12,7 @@ from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -83,7 +83,7 @@ class ProjectViewSet(ReadingViewSet):
     @documented(
         "putProject",
         ProjectShape,
-        refused=[400, 413, 415],
+        refused=[400, 404, 413, 415],
         conflict=REVISION_TAKEN,
         files_refused=FILES_REFUSED,
         request={"application/gzip": OpenApiTypes.BINARY},
@@ -238,12 +238,12 @@ def body_of(request: Request) -> Iterator[Upload]:
 
 
 def refuse_hidden(request: Request, name: str) -> None:
-    """A project that the caller may not see is not his to push to, nor one beside the one that his key opens."""
+    """A project that the caller may not see is not there for him, nor one beside the one that his key opens."""
     key = key_of(request)
     if projects(request).filter(name=name).exists():
         return
     if Project.objects.live().filter(name=name).exists() or (key is not None and key.project_id is not None):
-        raise PermissionDenied(f"You may not push to the project {name!r}.")
+        raise NotFound(f"There is no project {name!r} that you may push to.")
 
 
 def projects(request: Request) -> QuerySet[Project]:

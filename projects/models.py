@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 NAME_LENGTH = 255
 
@@ -32,6 +32,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             return visible
         shared = ProjectGroup.objects.filter(project=OuterRef("pk"))
         return visible.filter(~Exists(shared) | Exists(shared.filter(group__user=user.pk)))
+
+    def with_newest_revision(self) -> ProjectQuerySet:
+        """With `newest_revision_id`; empty for a project that nothing was pushed to yet."""
+        newest = Revision.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+        return self.annotate(newest_revision_id=Subquery(newest))
 
 
 class Project(models.Model):

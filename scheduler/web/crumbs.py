@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.urls import reverse
 
-from projects.models import Workflow
+from projects.models import Project, Workflow
 from scheduler.models import Schedule, Session
 from scheduler.web.frame import Link
 from scheduler.web.times import local_text, zone_or_utc
+
+
+def project_crumbs(project: Project) -> list[Link]:
+    return [Link("Projects", reverse("projects")), Link(project.name, reverse("project", args=[project.pk]))]
 
 
 def workflow_crumbs(workflow: Workflow, schedule: Schedule | None) -> list[Link]:

@@ -16,7 +16,15 @@ from django_htmx.http import HttpResponseClientRefresh
 BACKFILL = "scheduler.backfill_schedule"
 CHANGE = "scheduler.change_schedule"
 RUN = "scheduler.run_attempt"
-NAV = (("schedules", "Schedules"), ("backfills", "Backfills"), ("attempts", "Attempts"))
+PUSH = "projects.add_revision"
+DELETE = "projects.delete_project"
+KEEP_SECRETS = "projects.change_secret"
+NAV = (
+    ("schedules", "Schedules"),
+    ("projects", "Projects"),
+    ("backfills", "Backfills"),
+    ("attempts", "Attempts"),
+)
 
 
 @dataclass(frozen=True, slots=True)

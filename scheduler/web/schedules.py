@@ -43,6 +43,7 @@ class ScheduleRow:
     href: str
     name: str
     project: str
+    project_href: str
     timetable: str
     next_run: Moment | None
     next_note: str
@@ -112,6 +113,7 @@ def schedule_row(schedule: Schedule, strip: Strip | None, now: datetime) -> Sche
         href=reverse("schedule", args=[schedule.pk]),
         name=schedule.workflow.name,
         project=schedule.workflow.project.name,
+        project_href=reverse("project", args=[schedule.workflow.project_id]),
         timetable=described(schedule),
         next_run=None if schedule.disabled_at else moment(schedule.next_run_time, zone_or_utc(schedule.timezone), now),
         next_note="disabled" if schedule.disabled_at else "" if schedule.next_run_time else "no more runs",

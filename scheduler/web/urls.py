@@ -3,7 +3,23 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from scheduler.web import acting, attempts, backfill_acting, backfilling, backfills, schedules, sessions, switching
+from scheduler.web import (
+    acting,
+    attempts,
+    backfill_acting,
+    backfilling,
+    backfills,
+    deleting,
+    project,
+    projects,
+    pushing,
+    revisions,
+    schedules,
+    secrets,
+    sessions,
+    starting,
+    switching,
+)
 from scheduler.web.frame import Page
 from scheduler.web.health import healthz, livez
 
@@ -18,6 +34,21 @@ urlpatterns = [
     path("schedules/<int:schedule_id>/disable", switching.schedule_disable, name="schedule_disable"),
     path("schedules/<int:schedule_id>/skip", switching.schedule_skip, name="schedule_skip"),
     path("schedules/<int:schedule_id>/backfill", backfilling.backfill_form, name="backfill_form"),
+    path("projects", projects.project_list, name="projects"),
+    path("projects/push", pushing.project_push, name="project_push"),
+    path("projects/<int:project_id>", project.project_page, name="project"),
+    path("projects/<int:project_id>/push", pushing.project_push, name="project_push_to"),
+    path("projects/<int:project_id>/delete", deleting.project_delete, name="project_delete"),
+    path("projects/<int:project_id>/secrets", secrets.secret_list, name="secrets"),
+    path("projects/<int:project_id>/secrets/set", secrets.secret_set, name="secret_set"),
+    path("projects/<int:project_id>/secrets/<str:key>/delete", secrets.secret_delete, name="secret_delete"),
+    path("projects/<int:project_id>/revisions/<int:revision_id>", revisions.revision_page, name="revision"),
+    path(
+        "projects/<int:project_id>/revisions/<int:revision_id>/archive",
+        revisions.revision_archive,
+        name="revision_archive",
+    ),
+    path("projects/<int:project_id>/workflows/<int:workflow_id>/start", starting.workflow_start, name="workflow_start"),
     path("backfills", backfills.backfill_list, name="backfills"),
     path("backfills/<int:backfill_id>", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/progress", backfills.backfill_progress, name="backfill_progress"),

@@ -6,7 +6,7 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,9 @@ def keep(upload: Upload) -> Archive:
     return Archive(name, upload.md5, upload.size)
 
 
-def pack(files: Mapping[str, bytes]) -> Upload:
+def pack(files: Mapping[str, bytes], *, executable: Collection[str] = frozenset()) -> Upload:
     """`files` (relative POSIX paths) as an archive, the same for the same files. Raises BadArchive."""
-    content = gzip.compress(_packed(files), mtime=0)
+    content = gzip.compress(_packed(files, executable), mtime=0)
     return receive(io.BytesIO(content), declared=len(content))
 
 
@@ -101,13 +101,14 @@ def _write(path: str, pieces: Iterable[bytes], mode: int) -> None:
         os.close(file)
 
 
-def _packed(files: Mapping[str, bytes]) -> bytes:
+def _packed(files: Mapping[str, bytes], executable: Collection[str]) -> bytes:
     """Byte for byte the same for the same files: no times, no owners."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(files):
             member = tarfile.TarInfo(_inside(path))
             member.size = len(files[path])
+            member.mode = 0o755 if path in executable else 0o644
             archive.addfile(member, io.BytesIO(files[path]))
     return buffer.getvalue()
 

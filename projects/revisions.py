@@ -37,7 +37,7 @@ def publish(
     """
     archive = _kept(files)  # outside the transaction: the storage may be far away
     with transaction.atomic():
-        project = _locked(project_name, now)
+        project = locked_project(project_name, now)
         made = {"archive": archive.name, "archive_md5": archive.md5, "archive_size": archive.size, "created_at": now}
         revision, is_new = Revision.objects.get_or_create(
             project=project,
@@ -50,8 +50,11 @@ def publish(
     return revision
 
 
-def _locked(name: str, now: datetime) -> Project:
-    """The project of that name, made when there is none; one publication at a time, so that the last one is newest."""
+def locked_project(name: str, now: datetime) -> Project:
+    """The live project of that name, made when there is none, locked until the transaction ends.
+
+    One publication at a time, so that the last one is newest.
+    """
     while True:
         project, _ = Project.objects.live().get_or_create(name=name, defaults={"created_at": now})
         if locked := Project.objects.live().select_for_update(no_key=True).filter(pk=project.pk).first():

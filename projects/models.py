@@ -1,4 +1,4 @@
-"""What can be run, and by whom: projects, their revisions, workflows and secrets, and the keys of the API."""
+"""What can be run, and by whom: projects, their revisions, workflows and secrets, the keys of the API, and limits."""
 
 from __future__ import annotations
 
@@ -221,3 +221,14 @@ class ApiKey(models.Model):
 
     def allows(self, scope: Scope) -> bool:
         return scope.value in self.scopes
+
+
+class Allowance(models.Model):
+    """How much of a limit somebody used up in the time that runs. Counted by the verbs of `projects.limits`."""
+
+    name = models.CharField(max_length=64, unique=True, help_text="A digest: of which limit, and of whom.")
+    used = models.PositiveIntegerField()
+    ends_at = models.DateTimeField(db_index=True, help_text="When it starts again from nothing.")
+
+    def __str__(self) -> str:
+        return f"{self.name[:8]}… {self.used}"

@@ -19,13 +19,17 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(deleted_at=None)
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> ProjectQuerySet:
-        """Live projects that `user` may see, narrowed to the project of `key` where it has one.
+        """Live projects that `user` may see, narrowed to the project of `key` where it has one."""
+        return self.open_to(user, key).live()
+
+    def open_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> ProjectQuerySet:
+        """As `visible_to`, and those that were deleted: their history stays.
 
         A project without groups is open to every active user; one with groups, to their members and to superusers.
         """
         if not user.is_active or user.pk is None:
             return self.none()
-        visible = self.live()
+        visible = self.all()
         if key is not None and key.project_id is not None:
             visible = visible.filter(pk=key.project_id)
         if getattr(user, "is_superuser", False):

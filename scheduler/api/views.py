@@ -199,7 +199,7 @@ class AttemptViewSet(ReadingViewSet):
     @action(detail=True, methods=["post"], permission_classes=RUNNING)
     def kill(self, request: Request, pk: int) -> Response:
         """A queued attempt is killed at once; a running one is canceling until its task has ended."""
-        one(attempts(request), pk, "attempt")
+        one(Attempt.objects.visible_to(request.user, key_of(request)), pk, "attempt")
         if not kill_attempt(pk, now=datetime.now(UTC)):
             raise NotKilled(Attempt.objects.get(pk=pk))
         return Response(attempt_answer(pk))
@@ -236,11 +236,12 @@ def schedules(request: Request) -> ScheduleQuerySet:
 
 
 def sessions(request: Request) -> SessionQuerySet:
-    return Session.objects.visible_to(request.user, key_of(request))
+    """To be read by id, as what follows: a deleted project is no longer listed, but its history can be looked up."""
+    return Session.objects.remembered_for(request.user, key_of(request))
 
 
 def attempts(request: Request) -> AttemptQuerySet:
-    return Attempt.objects.visible_to(request.user, key_of(request))
+    return Attempt.objects.remembered_for(request.user, key_of(request))
 
 
 def definitions(request: Request) -> QuerySet[WorkflowDefinition]:

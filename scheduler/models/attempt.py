@@ -45,6 +45,10 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> AttemptQuerySet:
         return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
 
+    def remembered_for(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> AttemptQuerySet:
+        """As `visible_to`, and those of projects that were deleted."""
+        return self.filter(workflow__project__in=Project.objects.open_to(user, key))
+
     def with_names(self) -> AttemptQuerySet:
         """Everything that a list shows of an attempt, in one query."""
         return self.select_related("session__workflow__project", "definition")

@@ -16,6 +16,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> SessionQuerySet:
         return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
 
+    def remembered_for(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> SessionQuerySet:
+        """As `visible_to`, and those of projects that were deleted."""
+        return self.filter(workflow__project__in=Project.objects.open_to(user, key))
+
     def with_names(self) -> SessionQuerySet:
         return self.select_related("workflow__project")
 

@@ -151,6 +151,28 @@ def test_a_deleted_project_is_gone_and_its_name_is_free(client: Client, folder: 
     assert client.create_project("shop", folder()).id != first.id
 
 
+def test_the_history_of_a_deleted_project_is_read_by_id_and_listed_no_more(
+    client: Client, folder: Callable[..., str], settings: Any, tmp_path: Path
+) -> None:
+    settings.HINDCAST_WORK_DIR = tmp_path / "work"
+    pushed = client.create_project("shop", folder())
+    workflow = next(one for one in client.project_workflows(pushed) if one.name == "plain")
+    attempt = client.start_attempt(workflow, "2026-03-02T00:00:00+00:00")
+    drain(Lane.MANUAL)
+
+    client.delete_project(pushed)
+
+    assert (client.attempts(), client.sessions()) == ([], [])
+    assert client.attempt(attempt).status == "success"
+    assert client.session(attempt.session_id).last_attempt is not None
+    assert [one.id for one in client.session_attempts(attempt.session_id)] == [attempt.id]
+    assert [one.id for one in client.retried_attempts(attempt)] == [attempt.id]
+    assert [task.full_name for task in client.attempt_tasks(attempt)] == ["+plain", "+plain+a"]
+    assert client.logs(attempt) == ["x\n"]
+    with pytest.raises(HttpError, match="There is no attempt"):
+        client.kill_attempt(attempt)
+
+
 def test_logs_are_read_as_files(
     client: Client, folder: Callable[..., str], settings: Any, tmp_path: Path, http: requests.Session
 ) -> None:

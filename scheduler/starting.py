@@ -73,12 +73,14 @@ def start(
     params: Mapping[str, Any] | None = None,
     resume: Resume | None = None,
     pool_id: int | None = None,
+    dry_run: bool = False,
     now: datetime,
 ) -> Attempt:
     """Start the session of `session_time` (aware; its fraction of a second is cut off), in the manual lane.
 
     The session is made when it is missing. Its first attempt needs no name; every other one does. The definition
-    decides the revision. It runs in the pool `pool_id`, or in that of its schedule.
+    decides the revision. It runs in the pool `pool_id`, or in that of its schedule. A dry run makes the same checks,
+    and answers an attempt that was not written.
 
     Raises InvalidInput naming `retry_attempt_name`, `session_time`, `params`, `pool_id` or `resume.…`;
     WorkflowNotFound; AttemptConflict. Nothing is written in any of these cases.
@@ -104,6 +106,9 @@ def start(
             resume_position=position,
             created_at=now,
         )
+        if dry_run:
+            transaction.set_rollback(True)  # the session, where it was missing
+            return attempt
         return submitted(attempt, now)
 
 

@@ -260,3 +260,16 @@ def test_of_two_that_start_the_same_session_at_once_one_does(schedule: Schedule,
 
             assert answers == {"started": 1, "conflict": 1}
     assert (Session.objects.count(), Attempt.objects.count()) == (20, 20)
+
+
+def test_a_dry_run_is_the_start_stopped_before_it_writes(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    make_attempt(schedule, AT)
+
+    planned = start(definition_id=schedule.definition_id, session_time=AT + timedelta(hours=1), dry_run=True, now=now)
+
+    assert (planned.pk, planned.status) == (None, "queued")
+    assert (Session.objects.count(), Attempt.objects.count()) == (1, 1)
+    with pytest.raises(AttemptConflict):
+        start(definition_id=schedule.definition_id, session_time=AT, dry_run=True, now=now)

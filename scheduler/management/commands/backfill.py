@@ -9,12 +9,13 @@ from django.forms import ValidationError
 
 from scheduler.backfill import BackfillConflict, ScheduleNotFound, backfill
 from scheduler.errors import InvalidInput
+from scheduler.management.refusals import CONFLICT, refusal
+from scheduler.management.tables import table
 from scheduler.models import Schedule
 from scheduler.web.forms import read_time
 from scheduler.web.plan_table import HEADINGS, PlanTable, plan_table
 from scheduler.web.times import zone_or_utc
 
-CONFLICT = 3
 OPTIONS = {"attempt_name": "--name", "from_time": "--from", "count": "--count"}
 
 
@@ -48,13 +49,13 @@ class Command(BaseCommand):
         except ScheduleNotFound as error:
             raise CommandError(error.message) from None
         except InvalidInput as error:
-            raise CommandError(refusal(error)) from None
+            raise refusal(error, OPTIONS) from None
         except BackfillConflict as error:
             self.stderr.write(text_of(plan_table(error.plan, limit=None)))
             raise CommandError(f"{error.message} Nothing was run.", returncode=CONFLICT) from None
-        table = plan_table(plan, limit=None)
-        self.stdout.write(text_of(table))
-        self.stdout.write(summary(table, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))
+        shown = plan_table(plan, limit=None)
+        self.stdout.write(text_of(shown))
+        self.stdout.write(summary(shown, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))
 
 
 def time_in_zone_of(schedule_id: int, text: str) -> datetime:
@@ -68,23 +69,14 @@ def time_in_zone_of(schedule_id: int, text: str) -> datetime:
         raise CommandError(f"--from: {' '.join(error.messages)}") from None
 
 
-def refusal(error: InvalidInput) -> str:
-    return "\n".join(
-        f"{OPTIONS.get(name, name)}: {sentence}" for name, sentences in error.errors.items() for sentence in sentences
-    )
-
-
-def text_of(table: PlanTable) -> str:
+def text_of(plan: PlanTable) -> str:
     """The plan in columns."""
-    rows = [HEADINGS, *(row.cells for row in table.rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines)
+    return table(HEADINGS, [row.cells for row in plan.rows])
 
 
-def summary(table: PlanTable, backfill_id: int | None, name: str) -> str:
-    if not table.sessions:
-        return table.for_people
+def summary(plan: PlanTable, backfill_id: int | None, name: str) -> str:
+    if not plan.sessions:
+        return plan.for_people
     if backfill_id is None:
-        return f"{table.for_people}. {table.counts}. Nothing was run: this is a dry run."
-    return f"{table.for_people}. {table.counts}. Backfill {backfill_id}, named {name}, runs them one after the other."
+        return f"{plan.for_people}. {plan.counts}. Nothing was run: this is a dry run."
+    return f"{plan.for_people}. {plan.counts}. Backfill {backfill_id}, named {name}, runs them one after the other."

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from projects import sealing
+from scheduler.execution.outside.places import Refused, place_of
 from scheduler.observe import error_tracking
 
 BROKERS = {"hindcast+sqlite", "redis", "rediss", "amqp", "amqps", "pyamqp", "memory"}
@@ -73,6 +74,21 @@ def check_secrets_keys(**_: Any) -> Iterator[CheckMessage]:
             hint="A key is 32 random bytes in URL-safe base64. Make one: "
             "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
             id="hindcast.E005",
+        )
+
+
+@register
+def check_outside(**_: Any) -> Iterator[CheckMessage]:
+    for entry in settings.HINDCAST_HTTP_ALLOW:
+        try:
+            place_of(entry)
+        except Refused as refusal:
+            yield Error(f"HINDCAST_HTTP_ALLOW: {refusal}", hint="Give HOST:PORT,HOST:PORT.", id="hindcast.E006")
+    if settings.EMAIL_USE_TLS and settings.EMAIL_USE_SSL:
+        yield Error(
+            "EMAIL_USE_TLS and EMAIL_USE_SSL are both on.",
+            hint="EMAIL_USE_SSL is for port 465 alone, EMAIL_USE_TLS for all others.",
+            id="hindcast.E007",
         )
 
 

@@ -3,7 +3,7 @@
 DATABASE_URL   a SQLite file under var/ when unset; `postgres://…` carries it further
 BROKER_URL     the embedded broker (a SQLite file) when unset; `redis://…` or `amqp://…`
 SECRET_KEY     made once and kept under var/ when unset
-DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, LOG_LEVEL and HINDCAST_*: see README.md
+DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, LOG_LEVEL, EMAIL_* and HINDCAST_*: see README.md
 """
 
 import os
@@ -47,6 +47,14 @@ def env_number(name: str, default: Number) -> Number:
     except ValueError:
         kind = "a whole number" if isinstance(default, int) else "a number"
         raise ImproperlyConfigured(f"{name} is {text!r}: give {kind}, or leave it out for {default:g}.") from None
+
+
+def env_numbers(name: str, default: str) -> list[int]:
+    """Whole numbers with commas between them. Raises ImproperlyConfigured naming the variable."""
+    items = env_list(name, default)
+    if not all(item.isascii() and item.isdecimal() for item in items):
+        raise ImproperlyConfigured(f"{name} is {','.join(items)!r}: give whole numbers, as in {default}.")
+    return list(map(int, items))
 
 
 def kept_secret_key() -> str:
@@ -277,6 +285,18 @@ CELERY_BEAT_SCHEDULER = "scheduler.beat:HindcastScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
+# --- mail, for the operator mail> ------------------------------------------------------------------------
+# No EMAIL_HOST: none is sent but by servers that projects name themselves.
+EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND") or "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_USE_SSL = env_flag("EMAIL_USE_SSL")
+EMAIL_USE_TLS = env_flag("EMAIL_USE_TLS", not EMAIL_USE_SSL)
+EMAIL_PORT = env_number("EMAIL_PORT", 465 if EMAIL_USE_SSL else 587)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "")
+
 # --- Hindcast ------------------------------------------------------------------------------------------------
 HINDCAST_MAX_BACKFILL_SESSIONS = env_number("HINDCAST_MAX_BACKFILL_SESSIONS", 10_000)
 HINDCAST_LEASE_SECONDS = env_number("HINDCAST_LEASE_SECONDS", 45.0)
@@ -293,6 +313,11 @@ HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
 HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions,remove_stale_contenttypes")
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
+
+# Where http> may go: these ports of public addresses, and these HOST:PORT wherever they are. The list is mail>'s, too,
+# for mail servers that projects name themselves.
+HINDCAST_HTTP_PORTS = env_numbers("HINDCAST_HTTP_PORTS", "80,443,8080,8443")
+HINDCAST_HTTP_ALLOW = env_list("HINDCAST_HTTP_ALLOW")
 
 # An upload of a project: the body as sent, and how long it may take; the archive unpacked, and what is in it.
 HINDCAST_MAX_UPLOAD_BYTES = env_number("HINDCAST_MAX_UPLOAD_BYTES", 16 * 1024 * 1024)

@@ -7,8 +7,10 @@ from scheduler.execution.operators.echo import ECHO
 from scheduler.execution.operators.fail import FAIL
 from scheduler.execution.operators.for_each import FOR_EACH
 from scheduler.execution.operators.for_range import FOR_RANGE
+from scheduler.execution.operators.http import HTTP
 from scheduler.execution.operators.if_ import IF
 from scheduler.execution.operators.loop import LOOP
+from scheduler.execution.operators.mail import MAIL
 from scheduler.execution.operators.py import PY
 from scheduler.execution.operators.require import REQUIRE
 from scheduler.execution.operators.sh import SH
@@ -21,8 +23,10 @@ OPERATORS: dict[str, Operator] = {
     "fail": FAIL,
     "for_each": FOR_EACH,
     "for_range": FOR_RANGE,
+    "http": HTTP,
     "if": IF,
     "loop": LOOP,
+    "mail": MAIL,
     "py": PY,
     "require": REQUIRE,
     "sh": SH,

@@ -1,23 +1,7 @@
-"""The language that the tests read with: the operators of the product to come, and the real rules of time."""
+"""Reads files of the tests in the language of the product."""
 
-from projects.dig import Document, FilesRefused, Language, read
-from scheduler.language import schedule_problems, timezone_problems
-
-OPERATORS: dict[str, tuple[str, ...]] = {
-    "call": (),
-    "echo": (),
-    "fail": (),
-    "for_each": ("_do",),
-    "for_range": ("_do",),
-    "http": (),
-    "if": ("_do", "_else_do"),
-    "loop": ("_do",),
-    "py": (),
-    "require": (),
-    "sh": (),
-    "wait": (),
-}
-LANGUAGE = Language(operators=OPERATORS, timezone_problems=timezone_problems, schedule_problems=schedule_problems)
+from projects.dig import Document, FilesRefused, read
+from scheduler.language import LANGUAGE
 
 
 def document(text: str | bytes, **others: str) -> Document:

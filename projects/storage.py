@@ -1,4 +1,4 @@
-"""Where archives are kept on a file system: a file is under its name whole, or not at all."""
+"""Where archives and logs are kept on a file system: a file is under its name whole, or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 from django.utils.deconstruct import deconstructible
+
+HALF_A_FILE = ".incoming-"  # how the name of one begins that is being written
 
 
 @deconstructible(path="projects.storage.WholeFileStorage")
@@ -25,8 +27,9 @@ class WholeFileStorage(FileSystemStorage):
 
     def _save(self, name: str, content: File[Any]) -> str:
         path = Path(self.path(name))
+        new = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=".incoming-", delete=False) as file:
+        with NamedTemporaryFile(dir=path.parent, prefix=HALF_A_FILE, delete=False) as file:
             try:
                 self._write(file.fileno(), content)
                 os.replace(file.name, path)
@@ -34,6 +37,8 @@ class WholeFileStorage(FileSystemStorage):
                 os.unlink(file.name)
                 raise
         _keep_entries(path.parent)
+        if new:
+            _keep_entries(path.parent.parent)
         return name
 
     def _write(self, file: int, content: File[Any]) -> None:

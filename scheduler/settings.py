@@ -174,6 +174,11 @@ STORAGES = {
         "BACKEND": "projects.storage.WholeFileStorage",
         "OPTIONS": {"location": VAR_DIR / "archives"},
     },
+    # Logs of attempts that are done, a file for each task. They are written anew under the same name after a crash.
+    "logs": {
+        "BACKEND": "projects.storage.WholeFileStorage",
+        "OPTIONS": {"location": VAR_DIR / "logs"},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 STATIC_URL = "/static/"
@@ -311,6 +316,8 @@ HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 10
 HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
 # What `manage>` may run. By default two that only tidy up: a command is code, and many take a file or a shell.
 HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions,remove_stale_contenttypes")
+# How long after an attempt's end its log stays in the database; then it moves into the storage `logs`.
+HINDCAST_LOG_MOVE_SECONDS = env_number("HINDCAST_LOG_MOVE_SECONDS", 60.0)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
 

@@ -2,7 +2,7 @@
 
 from scheduler.celery import app
 from scheduler.dispatch import DRAIN_TASK
-from scheduler.execution import sweep, worker  # noqa: F401 - connect signals of the worker
+from scheduler.execution import log_sweep, sweep, worker  # noqa: F401 - connect signals of the worker
 from scheduler.execution.drain import drain as drain_lane
 from scheduler.models import Lane
 from scheduler.observe import one_machine, worker_presence  # noqa: F401 - connect signals of the worker

@@ -42,6 +42,7 @@ LAYERS = {
     "scheduler.known_tasks": VERBS,
     "scheduler.language": VERBS,
     "scheduler.line": VERBS,
+    "scheduler.logs": VERBS,
     "scheduler.pushing": VERBS,
     "scheduler.execution": VERBS,
     "scheduler.schedules": VERBS,

@@ -24,6 +24,7 @@ from scheduler.api.wire import BodyTooLarge
 from scheduler.backfill import BackfillConflict, ScheduleNotFound
 from scheduler.deletion import ProjectNotFound
 from scheduler.errors import InvalidInput
+from scheduler.logs import LogUnavailable
 from scheduler.models import Attempt
 from scheduler.observe.trouble import trouble_of
 from scheduler.schedules import SkipConflict
@@ -42,6 +43,11 @@ class DatabaseTrouble(exceptions.APIException):
         log.error(trouble.event, exc_info=error)
         super().__init__(trouble.text)
         self.wait = trouble.retry_after  # the header Retry-After, as of REST framework's own refusals
+
+
+class LogTrouble(exceptions.APIException):
+    status_code = 503
+    wait = 10  # seconds, in the header Retry-After
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -84,6 +90,8 @@ def translated(error: Exception) -> Exception:
             return BodyTooLarge()
         case SuspiciousOperation() | MultiPartParserError():
             return exceptions.ParseError()
+        case LogUnavailable():
+            return LogTrouble(error.message)
         case OperationalError() | InterfaceError():
             return DatabaseTrouble(error)
         case _:

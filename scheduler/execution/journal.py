@@ -20,7 +20,6 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Sum
-from django.db.models.functions import Length
 
 from projects.masking import Known
 from scheduler import attempts
@@ -32,6 +31,7 @@ from scheduler.execution.plan import Spec
 from scheduler.execution.task import Before, Task
 from scheduler.execution.tree import Tree
 from scheduler.models import AttemptStatus, LogChunk, TaskRun, TaskState
+from scheduler.models.log import Bytes
 
 AGAIN_SECONDS = 0.5
 FLUSH_BYTES = 64 * 1024
@@ -139,7 +139,7 @@ class Journal:
 
     def _written_bytes(self) -> int:
         chunks = LogChunk.objects.filter(attempt=self._claim.attempt_id)
-        return chunks.aggregate(size=Sum(Length("text")))["size"] or 0
+        return chunks.aggregate(size=Sum(Bytes("text")))["size"] or 0
 
     def _persist(self, write: Callable[[], None]) -> None:
         """Repeat `write` while the database is away. Raises LeaseLost when the lease ends first."""

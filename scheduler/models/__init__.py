@@ -3,9 +3,10 @@
 from scheduler.models.attempt import Attempt, AttemptStatus, Lane, Pool
 from scheduler.models.backfill import Backfill
 from scheduler.models.heartbeat import Heartbeat, Leadership
+from scheduler.models.log import LogChunk, LogFile
 from scheduler.models.schedule import CatchUp, Overlap, Schedule, Skip, SkipReason
 from scheduler.models.session import Session
-from scheduler.models.task import LogChunk, TaskRun, TaskState
+from scheduler.models.task import TaskRun, TaskState
 
 __all__ = [
     "Attempt",
@@ -16,6 +17,7 @@ __all__ = [
     "Lane",
     "Leadership",
     "LogChunk",
+    "LogFile",
     "Overlap",
     "Pool",
     "Schedule",

@@ -1,4 +1,4 @@
-"""The steps of an attempt, and what they wrote."""
+"""The steps of an attempt."""
 
 from __future__ import annotations
 
@@ -48,18 +48,3 @@ class TaskRun(models.Model):
 
     def __str__(self) -> str:
         return self.full_name[:NAME_LENGTH]
-
-
-class LogChunk(models.Model):
-    """A piece of what an attempt's tasks wrote, readable while they run. Whole UTF-8 text, in order of id."""
-
-    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="log", db_index=False)
-    position = models.PositiveIntegerField(help_text="Position of the task that wrote it.")
-    text = models.TextField()
-    written_at = models.DateTimeField()
-
-    class Meta:
-        indexes = [models.Index(fields=["attempt", "id"], name="log_of_attempt")]
-
-    def __str__(self) -> str:
-        return f"log {self.pk} of attempt {self.attempt_id}"

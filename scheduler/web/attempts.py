@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from scheduler.models import Attempt, AttemptStatus, LogChunk, TaskRun, TaskState
+from scheduler import logs
+from scheduler.models import Attempt, AttemptStatus, TaskRun, TaskState
 from scheduler.web import log
 from scheduler.web.crumbs import session_crumbs
 from scheduler.web.frame import BACKFILL, RUN, Page, is_staff, signed_in
@@ -29,7 +31,6 @@ PAGE_SIZE = 100
 TASKS_SHOWN = 300
 PARAMS_LENGTH = 10_000
 ERROR_LENGTH = 4_000
-CHUNKS_AT_ONCE = 16
 TASK_DONE = frozenset({TaskState.SUCCESS, TaskState.ERROR, TaskState.GROUP_ERROR, TaskState.CANCELED})
 
 
@@ -143,9 +144,14 @@ def attempt_log(request: HttpRequest, attempt_id: int) -> HttpResponse:
 
 @require_safe
 @signed_in
-def attempt_log_raw(request: HttpRequest, attempt_id: int) -> StreamingHttpResponse:
+def attempt_log_raw(request: HttpRequest, attempt_id: int) -> HttpResponseBase:
     attempt = _visible(request, attempt_id)
-    response = StreamingHttpResponse(_log_text(attempt.pk), content_type="text/plain; charset=utf-8")
+    pieces = logs.text(attempt.pk)
+    try:
+        first = next(pieces, "")
+    except logs.LogUnavailable as error:
+        return HttpResponse(f"{error.message}\n", status=503, content_type="text/plain; charset=utf-8")
+    response = StreamingHttpResponse(chain([first], pieces), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'inline; filename="attempt-{attempt.pk}.txt"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
@@ -155,14 +161,6 @@ def _visible(request: HttpRequest, attempt_id: int) -> Attempt:
     rows = Attempt.objects.visible_to(request.user).with_names()
     rows = rows.select_related("session__workflow__schedule", "backfill").defer("definition__document")
     return get_object_or_404(rows, pk=attempt_id)
-
-
-def _log_text(attempt_id: int) -> Iterator[str]:
-    last = 0
-    rows = LogChunk.objects.filter(attempt=attempt_id).order_by("pk").values_list("pk", "text")
-    while batch := list(rows.filter(pk__gt=last)[:CHUNKS_AT_ONCE]):
-        yield from (text for _, text in batch)
-        last = batch[-1][0]
 
 
 def _live_facts(request: HttpRequest, attempt: Attempt, now: datetime) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The log of an attempt on its page: the end of it first, then only what is new. Bounded, however long it is."""
+"""The log of an attempt on its page: the end of it first, then only what is new. Bounded, however long it is.
+
+A log that was moved into the storage is read there, file by file from the end.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import NamedTuple
 from django.db.models import F, Sum, Value
 from django.db.models.functions import Length, Replace
 
+from scheduler import logs
 from scheduler.models import LogChunk
 
 LINES = 2_000
@@ -41,6 +45,8 @@ class Part:
     """How many lines stand before these and are not shown."""
     more: bool = False
     """There was more than one answer holds."""
+    trouble: str = ""
+    """Why nothing can be shown."""
 
 
 class Piece(NamedTuple):
@@ -55,7 +61,7 @@ def tail(attempt_id: int, *, done: bool) -> Part:
     """The last lines. What is not a whole line yet waits for the next look, unless the attempt is `done`."""
     pieces = _last_pieces(attempt_id)
     if not pieces:
-        return Part([], 0, 0, 1)
+        return _kept_tail(attempt_id) if done else Part([], 0, 0, 1)
     text = "".join(piece.text for piece in pieces)
     cut = _start_of_tail(text)
     skipped = _lines_before(attempt_id, pieces[0].chunk) + text.count("\n", 0, cut)
@@ -66,7 +72,7 @@ def follow(attempt_id: int, *, chunk: int, offset: int, number: int, done: bool)
     """What came after the place that an earlier Part ended at."""
     pieces, more = _next_pieces(attempt_id, chunk, offset)
     if not pieces:
-        return Part([], chunk, offset, number)
+        return _kept_from(attempt_id, chunk, number) if done else Part([], chunk, offset, number)
     return _part("".join(piece.text for piece in pieces), pieces, number=number, flush=done and not more, more=more)
 
 
@@ -99,6 +105,37 @@ def _next_pieces(attempt_id: int, chunk: int, offset: int) -> tuple[list[Piece],
                 return pieces, True
         batch = list(rows.filter(pk__gt=batch[-1][0])[:BATCH])
     return pieces, False
+
+
+def _kept_tail(attempt_id: int) -> Part:
+    files = logs.kept_files(attempt_id)
+    text = ""
+    try:
+        while files and len(text) < CHARACTERS:
+            text = logs.kept_text(files.pop()) + text
+    except logs.LogUnavailable as error:
+        return Part([], 0, 0, 1, trouble=error.message)
+    if not text:
+        return Part([], 0, 0, 1)
+    cut = _start_of_tail(text)
+    skipped = sum(file.lines for file in files) + text.count("\n", 0, cut)
+    return _part(text[cut:], [Piece(0, cut, text[cut:])], number=skipped + 1, flush=True, skipped=skipped)
+
+
+def _kept_from(attempt_id: int, chunk: int, number: int) -> Part:
+    """From a line on, for a page that was open while the log was moved. The place in it means nothing any more."""
+    try:
+        text = "".join(logs.text(attempt_id))
+    except logs.LogUnavailable as error:
+        return Part([], chunk, 0, number, trouble=error.message)
+    start = 0
+    for _ in range(number - 1):
+        start = text.find("\n", start) + 1
+        if not start:
+            return Part([], chunk, 0, number)
+    shown = text[start : start + CHARACTERS]
+    more = start + CHARACTERS < len(text)
+    return _part(shown, [Piece(chunk, 0, shown)], number=number, flush=not more, more=more)
 
 
 def _start_of_tail(text: str) -> int:

@@ -20,7 +20,6 @@ from django.db import DatabaseError, InterfaceError, connection
 from scheduler import clock, leadership, logs
 
 LEAD = "log_files"
-LEAD_SECONDS = 60.0
 LOOK_SECONDS = 10.0
 AWAY_SECONDS = 60.0
 REST = 4.0
@@ -61,7 +60,7 @@ class LogSweeper:
         Raises StorageAway, and what the database raises. The next sweep goes on behind the attempt that met it.
         """
         found = logs.movable(after=self._after, limit=MOST_MOVED)
-        if found and not leadership.take(LEAD, owner=self._owner, seconds=LEAD_SECONDS):
+        if found and not leadership.take(LEAD, owner=self._owner, seconds=settings.HINDCAST_LEASE_SECONDS):
             return 0
         moved = 0
         for attempt_id in found:

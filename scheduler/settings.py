@@ -312,16 +312,17 @@ HINDCAST_DOORBELLS = env_number("HINDCAST_DOORBELLS", 8)
 # How many tasks of one attempt run at the same time, in the slot of the worker that runs it.
 HINDCAST_PARALLEL_TASKS = env_number("HINDCAST_PARALLEL_TASKS", 4)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
-# What `celery>` may send to a queue although it is not registered here: names that other workers know, or `shop.*`.
-HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
-# What `manage>` may run. By default two that only tidy up: a command is code, and many take a file or a shell.
-HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions,remove_stale_contenttypes")
 # How long after an attempt's end its log stays in the database; then it moves into the storage `logs`.
 HINDCAST_LOG_MOVE_SECONDS = env_number("HINDCAST_LOG_MOVE_SECONDS", 60.0)
 # Where attempts work, below a folder of their own each; removed when the attempt is done.
 HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
 
 # Where http> may go: these ports of public addresses, and these HOST:PORT wherever they are. The list is mail>'s, too,
+# What `celery>` may send to a queue although it is not registered here: names that other workers know, or `shop.*`.
+HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
+# What `manage>` may run. By default one that takes nothing and removes only what has expired: many others of Django
+# read or write files, open a shell or empty the database, and run with the keys of the house.
+HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions")
 # for mail servers that projects name themselves.
 HINDCAST_HTTP_PORTS = env_numbers("HINDCAST_HTTP_PORTS", "80,443,8080,8443")
 HINDCAST_HTTP_ALLOW = env_list("HINDCAST_HTTP_ALLOW")

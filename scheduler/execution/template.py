@@ -27,7 +27,9 @@ BRACE = re.compile(r"[{}]")
 OF_SECRETS = "secret:"
 # `${name:…}` belongs to the shell; of one with the name `secret` what begins as those of the shell do.
 OPENING = re.compile(r"\$\{(?!(?!secret:[^-=?+\d}])[a-z]+:)")
-SECRETS_STAND = "in _env: of sh> and py>, and in the settings of http> and mail> that take secrets"
+SECRETS_STAND = (
+    "in _env: of sh> and py>, in args: and kwargs: of celery>, and in the settings of http> and mail> that take secrets"
+)
 # Names without a variable that mean something all the same. Any other is wrong, and no matter for the engine.
 JAVASCRIPT = {"Infinity", "Math", "NaN", "Number", "false", "globalThis", "moment", "null", "this", "true", "undefined"}
 MOST_CHARACTERS = 1024 * 1024

@@ -11,6 +11,7 @@ from scheduler.execution.operators.http import HTTP
 from scheduler.execution.operators.if_ import IF
 from scheduler.execution.operators.loop import LOOP
 from scheduler.execution.operators.mail import MAIL
+from scheduler.execution.operators.manage import MANAGE
 from scheduler.execution.operators.py import PY
 from scheduler.execution.operators.require import REQUIRE
 from scheduler.execution.operators.sh import SH
@@ -27,6 +28,7 @@ OPERATORS: dict[str, Operator] = {
     "if": IF,
     "loop": LOOP,
     "mail": MAIL,
+    "manage": MANAGE,
     "py": PY,
     "require": REQUIRE,
     "sh": SH,

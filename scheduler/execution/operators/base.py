@@ -112,11 +112,13 @@ def nothing_wrong(config: Mapping[str, Any]) -> Iterable[str]:
 class Operator:
     """`in_process`: done at once, starts no child, may run twice; it may ask the database.
 
-    `inside` names the directives that hold tasks for it to run (`_do`). `check` says, a sentence each, what can be seen
+    `inside` names the directives that hold tasks for it to run (`_do`), `takes_env` is for those that start a command
+    with an environment of the task's own (`_env`). `check` says, a sentence each, what can be seen
     to be wrong in a task's mapping before it runs; one that begins with `key:` is told at that key.
     """
 
     run: Callable[[Context], Outcome]
     in_process: bool = False
     inside: tuple[str, ...] = ()
+    takes_env: bool = False
     check: Callable[[Mapping[str, Any]], Iterable[str]] = nothing_wrong

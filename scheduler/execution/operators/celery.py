@@ -68,8 +68,8 @@ def _secret_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _arguments(task: Context) -> dict[str, Any]:
-    """`args` and `kwargs`. Raises TaskFailed."""
-    args, kwargs = (parsed(_filled(task, task.config.get(key))) for key in ("args", "kwargs"))
+    """`args` and `kwargs`; secrets in them have been refused where they are for a broker. Raises TaskFailed."""
+    args, kwargs = (parsed(_revealed(task, task.config.get(key))) for key in ("args", "kwargs"))
     if not isinstance(args or [], list):
         raise TaskFailed(f"args: of celery> is a list, not {str(args)[:50]!r}.")
     if not isinstance(kwargs or {}, dict):
@@ -77,8 +77,12 @@ def _arguments(task: Context) -> dict[str, Any]:
     return {"args": args or [], "kwargs": kwargs or {}}
 
 
-def _filled(task: Context, value: object) -> object:
-    return render_all(value, task.variables.__getitem__)
+def _revealed(task: Context, value: object) -> object:
+    if isinstance(value, str):
+        return task.revealed(value)
+    if isinstance(value, dict):
+        return {key: _revealed(task, item) for key, item in value.items()}
+    return [_revealed(task, item) for item in value] if isinstance(value, list) else value
 
 
 def _text(task: Context, value: object) -> str:

@@ -1,60 +1,44 @@
-"""`py>: module.function` or `module.Class.method` calls Python of the project's files, or else an installed one.
+"""`py>: module.function` or `module.Class.method` calls Python of the project's files; a class stands for its `run`.
 
 It runs in a process of its own. Its arguments are filled by name from the task's settings and the variables; a
-mapping that it returns becomes variables for later tasks.
+mapping that it returns becomes variables for later tasks. As in Digdag, it may `import digdag`: `digdag.env.params`,
+`.store`, `.export` and `.add_subtask`. `_env:` gives it variables of the environment.
 """
 
-import json
-import sys
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from scheduler.execution import storable
-from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
-from scheduler.execution.operators.environment import exported_environment
+from scheduler.execution.made import Made
+from scheduler.execution.operators.base import Context, Operator, Outcome
+from scheduler.execution.operators.calling import called
+from scheduler.execution.operators.environment import environment_of
 from scheduler.execution.template import as_text, render_all
 
-CALLER = Path(__file__).with_name("py_child.py")
-MOST_BYTES = 1024 * 1024
+CHILD = Path(__file__).with_name("py_child.py")
 
 
 def run(task: Context) -> Outcome:
     function = as_text(render_all(task.command, task.variables.__getitem__))
     call = {"function": function, "variables": dict(task.variables)}
-    with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as answer:
-        request.write(json.dumps(call).encode())
-        request.seek(0)
-        files = [request.fileno(), answer.fileno()]
-        code = task.spawn(
-            'exec "$0" "$@"',
-            [sys.executable, "-I", str(CALLER), *map(str, files)],
-            env=exported_environment(task.exported()),
-            pass_fds=files,
-        )
-        return _result(code, _read(answer))
+    said = storable.json_value(called(task, CHILD, call, env=environment_of(task)))
+    stored, subtasks, variables = (_mapping(said.get(key)) for key in ("stored", "subtasks", "variables"))
+    made = Made({name: _task(config) for name, config in subtasks.items()}, variables) if subtasks else None
+    return Outcome(stored, made)
 
 
-def _read(answer: IO[bytes]) -> dict[str, Any]:
-    """What the child left; empty when it ended before it could, or wrote over it."""
-    answer.seek(0)
-    content = answer.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise TaskFailed(f"The function returned more than {MOST_BYTES} bytes.")
-    try:
-        said = json.loads(content or b"{}")
-    except ValueError:
-        return {}
+def _mapping(said: object) -> dict[str, Any]:
+    """What the child wrote may have been written over by the function."""
     return said if isinstance(said, dict) else {}
 
 
-def _result(code: int, said: dict[str, Any]) -> Outcome:
-    if "error" in said:
-        raise TaskFailed(storable.text(str(said["error"])), exit_code=code)
-    if code:
-        raise TaskFailed(f"Python ended with exit code {code}.", exit_code=code)
-    stored = said.get("stored")
-    return Outcome(storable.json_value(stored)) if isinstance(stored, dict) else NOTHING
+def _task(config: object) -> Any:
+    """A subtask as it is written in a file: `_type: echo` and `_command: Hi` are `echo>: Hi`."""
+    if not isinstance(config, Mapping) or "_type" not in config:
+        return config
+    rest = {key: value for key, value in config.items() if key not in ("_type", "_command")}
+    return {f"{config['_type']}>": config.get("_command"), **rest}
 
 
-PY = Operator(run)
+PY = Operator(run, takes_env=True)

@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -21,15 +22,57 @@ class Refused(Exception):  # noqa: N818 - named as the fact
     """The call cannot be made; the text says why."""
 
 
+class Env:
+    """`digdag.env`, as code that was written for Digdag knows it."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = dict(params)
+        self.stored: dict[str, Any] = {}
+        self.exported: dict[str, Any] = {}
+        self.subtasks: dict[str, dict[str, Any]] = {}
+        self.arguments: dict[str, dict[str, Any]] = {}
+
+    def store(self, params: Mapping[str, Any] = {}, **more: Any) -> None:
+        """Variables for the tasks that come later."""
+        self.stored.update(params, **more)
+
+    def export(self, params: Mapping[str, Any] = {}, **more: Any) -> None:
+        """Variables for the tasks that are added."""
+        self.exported.update(params, **more)
+
+    def add_subtask(self, function: Any = None, **params: Any) -> None:
+        """A function with its arguments, or a task as a mapping; it runs before the next task does."""
+        name = f"+subtask{len(self.subtasks)}"
+        task = {"py>": path_of(function)} if callable(function) else {**(function or {}), **params}
+        arguments = params if callable(function) else {}
+        try:
+            json.dumps([task, arguments], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"The parameters of a subtask are JSON: {error}") from None
+        self.subtasks[name], self.arguments[name] = task, arguments
+
+    def answer(self) -> dict[str, Any]:
+        variables = {name: {**self.exported, **arguments} for name, arguments in self.arguments.items()}
+        return {"stored": self.stored, "subtasks": self.subtasks, "variables": variables}
+
+
+def path_of(function: Any) -> str:
+    path = f"{function.__module__}.{function.__qualname__}"
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise TypeError(f"A subtask is a function that has a name in a module, not {path}.")
+    return path
+
+
 def main() -> None:
     request, answer_number = map(int, sys.argv[1:])
     del sys.argv[1:]  # the function's business is its variables
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with os.fdopen(request) as file:
         call = json.load(file)
     sys.path.insert(0, os.getcwd())
     answer = os.fdopen(answer_number, "w")
     try:
-        said: dict[str, Any] = {"stored": result(call["function"], call["variables"])}
+        said = answered(call["function"], call["variables"])
     except Refused as refusal:
         said = {"error": str(refusal)}
     except Exception as error:  # noqa: BLE001 - whatever the function raises is its answer
@@ -40,29 +83,46 @@ def main() -> None:
     sys.exit(1 if "error" in said else 0)
 
 
-def result(name: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+def answered(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function stored, and the tasks that it added. A mapping that it returned is stored, too."""
+    digdag = ModuleType("digdag")
+    env = digdag.env = Env(variables)  # type: ignore[attr-defined]
+    sys.modules["digdag"] = digdag
+    returned = called(name, variables)
+    if isinstance(returned, dict):
+        checked(returned, f"{name} returned")
+        env.store(returned)
+    checked([env.stored, env.exported], f"{name} stored or exported")
+    return env.answer()
+
+
+def called(name: str, variables: Mapping[str, Any]) -> object:
     function, make = found(name)
     if make is not None:
         function = getattr(make(**arguments(make, variables, name)), function.__name__)
-    returned = function(**arguments(function, variables, name))
-    if not isinstance(returned, dict):
-        return None
+    return function(**arguments(function, variables, name))
+
+
+def checked(value: object, what: str) -> None:
     try:
-        json.dumps(returned, allow_nan=False)
+        json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise Refused(f"{name} returned a mapping that is not JSON: {error}") from None
-    return returned
+        raise Refused(f"{what} a mapping that is not JSON: {error}") from None
 
 
 def found(name: str) -> tuple[Callable[..., Any], type | None]:
-    """The function, and the class to make first when it is a method of one."""
+    """The function, and the class to make first when it is a method of one. A class stands for its `run`."""
     module, path = imported(name)
     owner: Any = None
     target: Any = module
     for part in path:
-        if not hasattr(target, part):
+        if part.startswith("__") or not hasattr(target, part):
             raise Refused(f"There is no {part!r} in {name.rpartition('.' + part)[0]!r}.")
         owner, target = target, getattr(target, part)
+        if inspect.ismodule(target):
+            refuse_installed(target, name)
+    if inspect.isclass(target) and hasattr(target, "run"):
+        owner, target, path = target, target.run, [*path, "run"]
     if not callable(target) or inspect.isclass(target):
         raise Refused(f"{name} is not a function.")
     return target, owner if inspect.isclass(owner) and inspect.isfunction(target) and not static(owner, path) else None
@@ -77,14 +137,27 @@ def imported(name: str) -> tuple[ModuleType, list[str]]:
     parts = name.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise Refused(f"{name!r} is not the name of a function in a module, such as tasks.load.")
+    if PathFinder.find_spec(parts[0], [os.getcwd()]) is None:
+        raise Refused(f"There is no module {parts[0]!r} in the project's files; only a module of theirs can be called.")
     for length in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:length])
+        path = ".".join(parts[:length])
         try:
-            return importlib.import_module(module), parts[length:]
+            module = importlib.import_module(path)
         except ModuleNotFoundError as error:
-            if error.name is None or not (module + ".").startswith(error.name + "."):
+            if error.name is None or not (path + ".").startswith(error.name + "."):
                 raise
-    raise Refused(f"There is no module {parts[0]!r} in the project's files, nor an installed one.")
+        else:
+            refuse_installed(module, path)
+            return module, parts[length:]
+    raise Refused(f"There is no module {parts[0]!r} in the project's files.")
+
+
+def refuse_installed(module: ModuleType, name: str) -> None:
+    """One of the project's may call what it likes; a name that comes out of a variable may not."""
+    places = [*filter(None, [getattr(module, "__file__", None)]), *getattr(module, "__path__", [])]
+    folder = os.path.realpath(os.getcwd()) + os.sep
+    if not any(os.path.realpath(place).startswith(folder) for place in places):
+        raise Refused(f"{name}: {module.__name__} is an installed module; call a function of the project's files.")
 
 
 def arguments(function: Callable[..., Any], variables: Mapping[str, Any], name: str) -> dict[str, Any]:

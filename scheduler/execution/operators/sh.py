@@ -1,19 +1,95 @@
 """`sh>: command` runs a command of the shell in the project's files.
 
+    shell:  what reads the command instead of /bin/sh, such as bash, [bash, -e] or python3
+    _env:   variables of its environment; secrets may stand there
+
 A value never becomes shell code: it travels in the environment, and `${x}` becomes a quoted reference to it.
 """
 
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import Any
+
 from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
-from scheduler.execution.operators.environment import exported_environment
+from scheduler.execution.operators.environment import environment_of
 from scheduler.execution.operators.shell_text import referenced
+from scheduler.execution.template import OPENING
+
+# Shells that read `"${x}"` as this module writes it.
+LIKE_SH = {"sh", "ash", "bash", "busybox", "dash", "ksh", "mksh", "zsh"}
 
 
 def run(task: Context) -> Outcome:
-    command, values = referenced(str(task.command), task.variables.__getitem__)
-    code = task.spawn(command, env={**exported_environment(task.exported()), **values})
+    shell = _shell(task.config.get("shell"))
+    command, values = _command(str(task.command), shell, task)
+    env = {**environment_of(task), **values}
+    if shell:
+        with _in_memory(command) as number:
+            code = task.spawn('exec "$0" "$@"', [*shell, f"/dev/fd/{number}"], env=env, pass_fds=[number])
+    else:
+        code = task.spawn(command, env=env)
     if code:
         raise TaskFailed(f"The command ended with exit code {code}.", exit_code=code)
     return NOTHING
 
 
-SH = Operator(run)
+def problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """What can be seen to be wrong before the task runs."""
+    try:
+        shell = _shell(config.get("shell"))
+    except TaskFailed as wrong:
+        yield wrong.message
+        return
+    if shell and not _is_like_sh(shell) and OPENING.search(str(config.get("sh>"))):
+        yield _no_references(shell)
+
+
+def _shell(said: object) -> list[str]:
+    """The program that reads the command, and its arguments; none for /bin/sh. Raises TaskFailed."""
+    if said is None:
+        return []
+    try:
+        words = shlex.split(said) if isinstance(said, str) else said
+    except ValueError:
+        words = None
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+        raise TaskFailed(
+            f"shell: is a program, or a list of it and its arguments, such as [bash, -e], not {str(said)[:50]!r}."
+        )
+    if any("${" in word or "\0" in word for word in words):
+        raise TaskFailed("shell: is written out; no variable stands in it.")
+    return words
+
+
+def _command(text: str, shell: list[str], task: Context) -> tuple[str, dict[str, str]]:
+    if _is_like_sh(shell):
+        return referenced(text, task.variables.__getitem__)
+    if OPENING.search(text):
+        raise TaskFailed(_no_references(shell))
+    return text, {}
+
+
+def _is_like_sh(shell: list[str]) -> bool:
+    return not shell or PurePath(shell[0]).name in LIKE_SH
+
+
+def _no_references(shell: list[str]) -> str:
+    return (
+        f"A ${{…}} in a command is written for shells alone, not for {shell[0][:50]}: "
+        "give the value a name under _env:, and read it from the environment."
+    )
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[int]:
+    """The number of an open file with the text."""
+    with os.fdopen(os.memfd_create("command"), "wb") as file:
+        file.write(f"{text}\n".encode("utf-8", "replace"))
+        file.flush()
+        yield file.fileno()
+
+
+SH = Operator(run, check=problems, takes_env=True)

@@ -155,8 +155,11 @@ class _Reader:
             self._take()
 
     def _here_document(self) -> bool:
+        if self._command.startswith("<<<", self._at):  # a here-string of bash: a word like any other
+            self._take(3)
+            return True
         found = HERE_DOCUMENT.match(self._command, self._at)
-        if found is None or self._command.startswith("<<<", self._at):
+        if found is None:
             return False
         word = found[2]
         self._here.append((re.sub(r"\\(.)|['\"]", r"\1", word), found[1] == "-", bool(re.search(r"['\"\\]", word))))

@@ -1,7 +1,8 @@
 """The variables of a task: what the session and the attempt say, then the workflow's own. Computed when asked for.
 
 A name means, the first that has it: a built-in; a setting of the task; what `_export` or an earlier task's result
-says, the later in the workflow winning; a parameter of the attempt.
+says, the later in the workflow winning; a parameter of the attempt. Mappings of the same name are merged. Inside its
+own text (`day: ${day}`) a name means what it means without that text.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from scheduler.execution.template import TemplateError, render_all
 from scheduler.timetable import zone
 
 FORMS = ("time", "date", "date_compact", "local_time", "tz_offset", "unixtime")
+MISSING = object()
 Neighbours = Callable[[], tuple[datetime | None, datetime | None] | None]
 
 
@@ -72,16 +74,22 @@ class Variables(Mapping[str, object]):
         self._task = task
         self._built_ins = built_ins
         self._params = params
-        self._open: set[str] = set()
+        self._open: dict[str, int] = {}  # names whose texts are being rendered, and the layers that these are from
 
     def __getitem__(self, name: str) -> object:
         if name == "task_name":
             return self._task.full_name
         if name in self._built_ins:
             return self._built_ins[name]
-        for values, is_template in self._layers():
-            if name in values:
-                return self._rendered(name, values[name]) if is_template else values[name]
+        found: object = MISSING
+        for value in self._values(name):
+            found = value if found is MISSING else merged(found, value)
+            if not isinstance(value, Mapping):
+                break
+        if found is not MISSING:
+            return found
+        if name in self._open:
+            raise TemplateError(f"The variable {name!r} is made of itself.", name)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -116,14 +124,30 @@ class Variables(Mapping[str, object]):
                 yield stored, False
         yield self._params, False
 
-    def _rendered(self, name: str, value: object) -> object:
-        if name in self._open:
-            raise TemplateError(f"The variable {name!r} is made of itself.", name)
-        self._open.add(name)
+    def _values(self, name: str) -> Iterator[object]:
+        """What the layers say of the name, the one that wins first."""
+        within = self._open.get(name, -1)
+        for index, (values, is_template) in enumerate(self._layers()):
+            if index > within and name in values:
+                yield self._rendered(name, values[name], index) if is_template else values[name]
+
+    def _rendered(self, name: str, value: object, layer: int) -> object:
+        before = self._open.get(name)
+        self._open[name] = layer
         try:
             return render_all(value, self.__getitem__)
         finally:
-            self._open.discard(name)
+            if before is None:
+                del self._open[name]
+            else:
+                self._open[name] = before
+
+
+def merged(value: object, under: object) -> object:
+    """A mapping, with what another says beside it at any depth; else the value itself."""
+    if not isinstance(value, Mapping) or not isinstance(under, Mapping):
+        return value
+    return {**under, **{key: merged(item, under[key]) if key in under else item for key, item in value.items()}}
 
 
 def forms(prefix: str, instant: datetime | None, timezone: str) -> dict[str, object]:

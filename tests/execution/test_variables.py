@@ -126,3 +126,30 @@ def test_an_export_made_of_itself_fails_the_task(execute: Callable[..., Attempt]
     attempt = execute({"_export": {"a": "${b}", "b": "${a}"}, "+t": {"echo>": "${a}"}})
 
     assert attempt.reason["message"] == "The variable 'a' is made of itself."
+
+
+def test_a_setting_of_the_name_of_a_variable_can_be_made_of_it(
+    execute: Callable[..., Attempt], log_of: Callable[[Attempt], str]
+) -> None:
+    inner = {"_export": {"day": "${day}!"}, "+t": {"echo>": "${day}", "day": "a ${day}"}}
+
+    attempt = execute({"_export": {"day": "${day} ${session_date}"}, "+g": inner}, params={"day": "fine"})
+
+    assert (attempt.reason, log_of(attempt)) == ({}, "a fine 2026-03-01!\n")
+
+
+def test_mappings_of_the_same_name_are_merged_the_innermost_winning(
+    execute: Callable[..., Attempt], log_of: Callable[[Attempt], str]
+) -> None:
+    document = {
+        "_export": {"mail": {"host": "${h}", "to": {"a": 1, "b": 2}}, "gone": {"x": 1}, "kept": 1},
+        "+g": {
+            "_export": {"mail": {"from": "me", "to": {"b": 3}}, "gone": "text", "kept": {"y": 1}},
+            "+t": {"echo>": "${mail} ${gone} ${kept}"},
+        },
+    }
+
+    attempt = execute(document, params={"h": "smtp", "mail": {"port": 25}})
+
+    mail = '{"port":25,"host":"smtp","to":{"a":1,"b":3},"from":"me"}'
+    assert (attempt.reason, log_of(attempt)) == ({}, mail + ' text {"y":1}\n')

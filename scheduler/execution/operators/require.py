@@ -41,7 +41,8 @@ def _settings(task: Context) -> dict[str, Any]:
 
 
 def _session_time(task: Context) -> datetime:
-    text = str(task.variables["session_time"])
+    said = task.config.get("session_time", task.variables["session_time"])  # the built-in wins in `variables`
+    text = as_text(render_all(said, task.variables.__getitem__))
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

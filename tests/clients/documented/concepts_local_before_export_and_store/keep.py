@@ -1,0 +1,9 @@
+import digdag
+
+
+def store(value):
+    digdag.env.store({"v": value})
+
+
+def show(v):
+    print(v)

@@ -1,0 +1,5 @@
+import digdag
+
+
+def store(value):
+    digdag.env.store({"v": value})

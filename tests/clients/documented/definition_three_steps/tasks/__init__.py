@@ -1,0 +1,3 @@
+class Harbour:
+    def tides(self, place):
+        print(f"tides of {place}")

@@ -1,0 +1,2 @@
+def count():
+    return {"count": 9}

@@ -1,0 +1,3 @@
+class Net(object):
+    def mend(self):
+        print("mend")

@@ -1,0 +1,5 @@
+import os
+
+
+def berth():
+    print(os.environ["BERTH"])

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "turn $1, boat $2"

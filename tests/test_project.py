@@ -45,6 +45,7 @@ LAYERS = {
     "scheduler.logs": VERBS,
     "scheduler.pushing": VERBS,
     "scheduler.execution": VERBS,
+    "scheduler.importing": VERBS,
     "scheduler.schedules": VERBS,
     "scheduler.starting": VERBS,
     "scheduler.clock": VERBS,

@@ -314,15 +314,15 @@ HINDCAST_PARALLEL_TASKS = env_number("HINDCAST_PARALLEL_TASKS", 4)
 HINDCAST_LOG_LIMIT_BYTES = env_number("HINDCAST_LOG_LIMIT_BYTES", 10 * 1024 * 1024)
 # How long after an attempt's end its log stays in the database; then it moves into the storage `logs`.
 HINDCAST_LOG_MOVE_SECONDS = env_number("HINDCAST_LOG_MOVE_SECONDS", 60.0)
-# Where attempts work, below a folder of their own each; removed when the attempt is done.
-HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
-
-# Where http> may go: these ports of public addresses, and these HOST:PORT wherever they are. The list is mail>'s, too,
 # What `celery>` may send to a queue although it is not registered here: names that other workers know, or `shop.*`.
 HINDCAST_REMOTE_TASKS = env_list("HINDCAST_REMOTE_TASKS")
 # What `manage>` may run. By default one that takes nothing and removes only what has expired: many others of Django
 # read or write files, open a shell or empty the database, and run with the keys of the house.
 HINDCAST_MANAGE_COMMANDS = env_list("HINDCAST_MANAGE_COMMANDS", "clearsessions")
+# Where attempts work, below a folder of their own each; removed when the attempt is done.
+HINDCAST_WORK_DIR = Path(os.environ.get("HINDCAST_WORK_DIR", VAR_DIR / "work"))
+
+# Where http> may go: these ports of public addresses, and these HOST:PORT wherever they are. The list is mail>'s, too,
 # for mail servers that projects name themselves.
 HINDCAST_HTTP_PORTS = env_numbers("HINDCAST_HTTP_PORTS", "80,443,8080,8443")
 HINDCAST_HTTP_ALLOW = env_list("HINDCAST_HTTP_ALLOW")
@@ -371,6 +371,7 @@ LOGGING = {
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 LOG_RENDERER,
+                masked_line,
             ],
             "foreign_pre_chain": SHARED_PROCESSORS,
         }
@@ -379,7 +380,6 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
-                masked_line,
         "django.server": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
         "celery": {"level": LOG_LEVEL},
         "celery.app.trace": {"level": "WARNING"},  # a line per doorbell says nothing

@@ -63,6 +63,13 @@ def tasks_with_text(attempt_id: int) -> list[TaskText]:
     return found or [TaskText(file.position, file.size, file.written_at) for file in kept_files(attempt_id)]
 
 
+def positions(attempt_id: int) -> set[int]:
+    """Which tasks wrote something."""
+    pieces = LogChunk.objects.filter(attempt=attempt_id).values_list("position")
+    files = LogFile.objects.filter(attempt=attempt_id).values_list("position")
+    return {position for (position,) in pieces.union(files)}
+
+
 def gzipped(attempt_id: int, position: int) -> bytes:
     """The log of one task. Raises LogUnavailable, and LogFile.DoesNotExist when it wrote nothing."""
     chunks = LogChunk.objects.filter(attempt=attempt_id, position=position).order_by("pk")

@@ -16,22 +16,22 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler import logs
-from scheduler.models import Attempt, AttemptStatus, TaskRun, TaskState
+from scheduler.models import Attempt, AttemptStatus
 from scheduler.web import log
 from scheduler.web.crumbs import session_crumbs
-from scheduler.web.frame import BACKFILL, RUN, Page, is_staff, signed_in
+from scheduler.web.frame import BACKFILL, RUN, Link, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page
 from scheduler.web.rows import attempt_row, reason_text, schedule_of, text_of, zone_of
 from scheduler.web.slots import slot_facts
-from scheduler.web.states import ATTEMPT_STATES, TASK_STATES, State
+from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.strips import backfill_href
-from scheduler.web.times import duration, moment
+from scheduler.web.task_rows import light, task_row, task_tree
+from scheduler.web.times import moment
 
 PAGE_SIZE = 100
-TASKS_SHOWN = 300
+TASKS_PAGE_SIZE = 200
 PARAMS_LENGTH = 10_000
 ERROR_LENGTH = 4_000
-TASK_DONE = frozenset({TaskState.SUCCESS, TaskState.ERROR, TaskState.GROUP_ERROR, TaskState.CANCELED})
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,6 @@ class Filter:
 class Fact:
     name: str
     text: str
-
-
-@dataclass(frozen=True)
-class TaskRow:
-    """`depth` counts the groups around it, up to 6."""
-
-    name: str
-    full_name: str
-    depth: int
-    state: State
-    length: str
-    error: str
 
 
 @require_safe
@@ -110,7 +98,6 @@ def attempt_page(request: HttpRequest, attempt_id: int) -> HttpResponse:
         "zone": zone_name,
         "clock_change": clock_change,
         "params": _params_text(attempt.params),
-        "raw_href": reverse("attempt_log_raw", args=[attempt.pk]),
         "backfill_href": backfill_href(schedule.pk, run_time, count=1) if schedule and may_backfill else "",
         "admin_href": reverse("admin:scheduler_attempt_change", args=[attempt.pk]) if is_staff(request) else "",
         **_live_facts(request, attempt, now),
@@ -125,6 +112,34 @@ def attempt_live(request: HttpRequest, attempt_id: int) -> HttpResponse:
     """State and tasks; asks for itself again until the attempt is done."""
     facts = _live_facts(request, _visible(request, attempt_id), timezone.now())
     return render(request, "hindcast/_attempt_progress.html", facts)
+
+
+@require_safe
+@signed_in
+def attempt_tasks(request: HttpRequest, attempt_id: int) -> HttpResponse:
+    """Every task, a page of them at a time, in the order in which they came up."""
+    now, attempt = timezone.now(), _visible(request, attempt_id)
+    schedule = schedule_of(attempt.session)
+    where, after = zone_of(attempt, schedule), key_of(request, "after")
+    tasks = light(attempt.tasks.all())
+    found = list((tasks.filter(position__gt=after) if after else tasks)[: TASKS_PAGE_SIZE + 1])
+    zone_name = schedule.timezone if schedule else attempt.definition.timezone
+    crumbs = session_crumbs(attempt.session, schedule, zone_name)
+    here = Link(f"Attempt {attempt.pk}", reverse("attempt", args=[attempt.pk]))
+    facts = {
+        "page": Page(title=f"Tasks of attempt {attempt.pk}", at="attempts", crumbs=[*crumbs, here]),
+        "list": key_page(
+            [task_row(task, where, now) for task in found],
+            size=TASKS_PAGE_SIZE,
+            key="after",
+            last=found[:TASKS_PAGE_SIZE][-1].position if found else None,
+            start=after,
+            kept={},
+        ),
+        "with_log": logs.positions(attempt.pk),
+        "raw_href": reverse("attempt_log_raw", args=[attempt.pk]),
+    }
+    return render(request, "hindcast/attempt_tasks.html", facts)
 
 
 @require_safe
@@ -145,8 +160,9 @@ def attempt_log(request: HttpRequest, attempt_id: int) -> HttpResponse:
 @require_safe
 @signed_in
 def attempt_log_raw(request: HttpRequest, attempt_id: int) -> HttpResponseBase:
-    attempt = _visible(request, attempt_id)
-    pieces = logs.text(attempt.pk)
+    """All of it; with `task`, what the task at that position wrote."""
+    attempt, task = _visible(request, attempt_id), key_of(request, "task")
+    pieces = logs.text(attempt.pk, None if task is None else [task])
     try:
         first = next(pieces, "")
     except logs.LogUnavailable as error:
@@ -166,7 +182,6 @@ def _visible(request: HttpRequest, attempt_id: int) -> Attempt:
 def _live_facts(request: HttpRequest, attempt: Attempt, now: datetime) -> dict[str, Any]:
     schedule = schedule_of(attempt.session)
     where = zone_of(attempt, schedule)
-    tasks = list(attempt.tasks.filter(position__gt=0).order_by("position")[: TASKS_SHOWN + 1])
     backfill = attempt.backfill
     return {
         "attempt": attempt_row(attempt, now, schedule=schedule),
@@ -181,8 +196,10 @@ def _live_facts(request: HttpRequest, attempt: Attempt, now: datetime) -> dict[s
         "deliveries": attempt.deliveries,
         "backfill_name": backfill.name if backfill else "",
         "backfill_page": reverse("backfill", args=[backfill.pk]) if backfill else "",
-        "tasks": [task_row(task, now) for task in tasks[:TASKS_SHOWN]],
-        "tasks_cut": len(tasks) > TASKS_SHOWN,
+        "tree": task_tree(attempt.tasks.all(), where, now),
+        "with_log": logs.positions(attempt.pk),
+        "tasks_href": reverse("attempt_tasks", args=[attempt.pk]),
+        "raw_href": reverse("attempt_log_raw", args=[attempt.pk]),
         **_action_facts(attempt, may_run=request.user.has_perm(RUN)),
         "poll_href": "" if attempt.done else reverse("attempt_live", args=[attempt.pk]),
     }
@@ -204,20 +221,6 @@ def _reason_facts(reason: object) -> list[Fact]:
         return []
     rest = {key: value for key, value in reason.items() if key not in ("message", "task")}
     return [Fact(str(key).replace("_", " ")[:80], text_of(value)[:ERROR_LENGTH]) for key, value in rest.items()]
-
-
-def task_row(task: TaskRun, now: datetime) -> TaskRow:
-    parts = task.full_name.split("+")[1:] or [task.full_name]
-    ended = task.updated_at if task.state in TASK_DONE else now
-    message = task.error.get("message", "") if isinstance(task.error, dict) else task.error
-    return TaskRow(
-        name=f"+{parts[-1]}"[:300],
-        full_name=task.full_name[:1000],
-        depth=min(max(len(parts) - 2, 0), 6),
-        state=TASK_STATES[task.state],
-        length=duration(ended - task.started_at) if task.started_at else "",
-        error=text_of(message)[:ERROR_LENGTH],
-    )
 
 
 def _params_text(params: object) -> str:

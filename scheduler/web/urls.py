@@ -60,6 +60,7 @@ urlpatterns = [
     path("attempts/<int:attempt_id>/kill", acting.attempt_kill, name="attempt_kill"),
     path("attempts/<int:attempt_id>/retry", acting.attempt_retry, name="attempt_retry"),
     path("attempts/<int:attempt_id>/live", attempts.attempt_live, name="attempt_live"),
+    path("attempts/<int:attempt_id>/tasks", attempts.attempt_tasks, name="attempt_tasks"),
     path("attempts/<int:attempt_id>/log", attempts.attempt_log, name="attempt_log"),
     path("attempts/<int:attempt_id>/log.txt", attempts.attempt_log_raw, name="attempt_log_raw"),
     path("login", login, name="login"),

@@ -109,7 +109,7 @@ def test_the_page_takes_the_same_queries_however_many_tasks(
     for attempt in (small, large):
         LogChunk.objects.create(attempt=attempt, position=1, text="hello\n", written_at=NOW)
 
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(10):
             page.get(f"/attempts/{attempt.pk}")
 
 

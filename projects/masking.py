@@ -37,7 +37,7 @@ class Known:
 
     def add(self, values: Iterable[str]) -> None:
         with self._lock:
-            new = frozenset(values) - self._values
+            new = frozenset(map(str, values)) - self._values  # plain ones: a secret's own repr is stars
             if new:
                 self._values |= new
                 self.patterns = tuple(sorted({*self.patterns, *_patterns(new)}))

@@ -1,5 +1,6 @@
 """Secrets in logs and errors become stars, however the stream cuts them."""
 
+import base64
 import json
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from projects.masking import Masker, mask
+from projects.masking import Known, Masker, mask, mask_all
+from projects.secrets import SecretValue
 
 SECRET = "s3cret/ü&\"x'\n-tail"
 
@@ -123,3 +125,47 @@ def test_nothing_of_a_secret_is_left_and_nothing_else_is_lost(text: str, values:
 
 def starts(position: int, value: str) -> range:
     return range(max(position - len(value) + 1, 0), position + 1)
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "user:"])
+@pytest.mark.parametrize("after", ["", "x", "xy", "xyz"])
+def test_a_secret_inside_base64_is_found(before: str, after: str) -> None:
+    text = base64.b64encode(f"{before}{SECRET}{after}".encode()).decode()
+
+    masked = mask(f"Basic {text} end", [SECRET])
+
+    assert masked.startswith("Basic ")
+    assert masked.endswith(" end")
+    assert len(masked.replace("***", "").replace("Basic ", "").replace(" end", "")) <= len(before) * 4 / 3 + 4 + 8
+    assert "***" in masked
+
+
+def test_base64_of_a_short_value_is_left() -> None:
+    assert mask(base64.b64encode(b"hunter2").decode(), ["hunter2"]) == "aHVudGVyMg=="
+
+
+def test_a_secret_that_becomes_known_in_the_middle_of_a_stream_is_masked_from_then_on() -> None:
+    known = Known()
+    masker = Masker(known)
+
+    shown = [masker.feed(b"hunter22 hunt")]
+    known.add(["hunter22"])
+    shown += [masker.feed(b"er22 hunter22 hunt"), masker.feed(b"er22"), masker.finish()]
+
+    assert shown == [b"hunter22 hunt", b"er22 *** ", b"***", b""]
+
+
+def test_a_revealed_value_is_one_like_any_other() -> None:
+    known = Known([SecretValue("hunter22")])
+
+    assert mask("* ** *** hunter22", known) == "* ** *** ***"
+
+
+def test_texts_inside_json_are_masked_and_numbers_that_are_a_secret() -> None:
+    value = {"a": ["x hunter22", 4711, 47110, 1.5, None, True], "hunter22": {"b": "y"}}
+
+    assert mask_all(value, Known(["hunter22", "4711"])) == {
+        "a": ["x ***", "***", "***", 1.5, None, True],
+        "***": {"b": "y"},
+    }
+    assert mask_all(value, Known()) is value

@@ -49,7 +49,8 @@ def delete(project_id: int, *, now: datetime) -> None:
         if not Project.objects.live().filter(pk=project_id).update(deleted_at=now):
             raise ProjectNotFound(project_id)
         schedules = Schedule.objects.filter(workflow__project=project_id).order_by("pk")
-        list(schedules.select_for_update().values_list("pk"))  # a tick or a backfill that is under way ends first
+        # A tick or a backfill that is under way ends first. The workflows stay free for whoever passes on a turn.
+        list(schedules.select_for_update(of=("self",)).values_list("pk"))
         schedules.delete()
         attempts.kill_all(_workflows(project_id), now=now)
         secrets.delete_all(project_id)

@@ -67,7 +67,7 @@ def adopt(
     with transaction.atomic():
         _keep_from_deletion(revision.project_id)
         scheduled = [definition for definition in definitions if definition.pk in specs]
-        there = Schedule.objects.select_for_update().filter(workflow__project=revision.project_id)
+        there = Schedule.objects.select_for_update(of=("self",)).filter(workflow__project=revision.project_id)
         there.exclude(workflow__in=[definition.workflow_id for definition in scheduled]).delete()
         return [
             _adopt(definition, specs[definition.pk], now, schedule_from or now, definition.workflow.name in cleared)

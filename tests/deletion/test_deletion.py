@@ -15,6 +15,7 @@ from django.test import Client
 from projects import revisions
 from projects.models import Project, Revision
 from scheduler import deletion, schedules
+from scheduler.attempts import kill
 from scheduler.backfill import ScheduleNotFound, backfill
 from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, Session
 from scheduler.starting import WorkflowNotFound, start
@@ -258,3 +259,22 @@ def waits_for_us(running: Future[Any]) -> None:
             if cursor.fetchone():
                 return
         time.sleep(0.01)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_passes_on_the_turn_while_a_deletion_waits_for_it(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    attempt = make_attempt(schedule, now, status=AttemptStatus.QUEUED)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            list(Attempt.objects.filter(pk=attempt.pk).select_for_update(no_key=True))
+            deleted = pool.submit(closing, lambda: deletion.delete(project_of(schedule), now=now))
+            waits_for_us(deleted)
+            assert kill(attempt.pk, now=now)
+        deleted.result(30)
+
+    attempt.refresh_from_db()
+    assert (attempt.status, attempt.reason) == ("killed", {"message": "Killed on request."})

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
 from scheduler import attempts, dispatch, turns
+from scheduler.away import database_is_away
 from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Overlap, Schedule, Session, Skip
 from scheduler.models.bulk import insert_many, insert_missing, update_many
@@ -94,9 +95,9 @@ def _pass(rows: Callable[[], ScheduleQuerySet], now: datetime, done: Ticked) -> 
         with transaction.atomic():
             ticked = _run(_claimed(rows()), now)
             crashpoint("ticker.before_commit")
-    except OperationalError:
-        raise  # the database is away, or wants the whole to be tried again: the next tick does
-    except Exception:
+    except Exception as error:
+        if database_is_away(error):  # or wants the whole to be tried again: the next tick does
+            raise
         log.warning("batch_failed", exc_info=True)
         ticked = _one_by_one(rows(), now)
     done.add(ticked)
@@ -117,9 +118,9 @@ def _one_by_one(rows: ScheduleQuerySet, now: datetime) -> Ticked:
             try:
                 with transaction.atomic():
                     done.add(_run([schedule], now))
-            except OperationalError:
-                raise
             except Exception as error:
+                if database_is_away(error):
+                    raise
                 log.exception("schedule_failed", schedule=schedule.pk)
                 Schedule.objects.filter(pk=schedule.pk).update(**_trouble(error, failures, now), updated_at=now)
                 done.add(Ticked(schedules=1, failed=1))

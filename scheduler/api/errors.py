@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
@@ -21,6 +21,7 @@ from scheduler.api import entries
 from scheduler.api.project_entries import mistakes
 from scheduler.api.rows import attempt_rows
 from scheduler.api.wire import BodyTooLarge
+from scheduler.away import database_is_away
 from scheduler.backfill import BackfillConflict, ScheduleNotFound
 from scheduler.deletion import ProjectNotFound
 from scheduler.errors import InvalidInput
@@ -92,7 +93,7 @@ def translated(error: Exception) -> Exception:
             return exceptions.ParseError()
         case LogUnavailable():
             return LogTrouble(error.message)
-        case OperationalError() | InterfaceError():
+        case Error() if database_is_away(error):
             return DatabaseTrouble(error)
         case _:
             return error

@@ -18,12 +18,13 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Sum
 
 from projects.masking import Known
 from scheduler import attempts
 from scheduler.attempts import Claim
+from scheduler.away import database_is_away
 from scheduler.crashpoints import crashpoint
 from scheduler.execution.lease import Canceled, Lease, LeaseLost
 from scheduler.execution.log import AttemptLog
@@ -108,7 +109,7 @@ class Journal:
             self._flushed_at = time.monotonic()
             try:
                 self._save()
-            except (OperationalError, InterfaceError) as error:
+            except Error as error:
                 self._reconnect(error)
 
     def succeed(self) -> None:
@@ -147,7 +148,7 @@ class Journal:
             self._lease.check()
             try:
                 write()
-            except (OperationalError, InterfaceError) as error:
+            except Error as error:
                 self._reconnect(error)
                 time.sleep(AGAIN_SECONDS)
             else:
@@ -184,7 +185,10 @@ class Journal:
         self.tree.changed.clear()
         self.log.written()
 
-    def _reconnect(self, error: Exception) -> None:
+    def _reconnect(self, error: Error) -> None:
+        """The next statement has a new connection. Raises `error` when that would not help."""
+        if not database_is_away(error):
+            raise error
         log.warning("database_away", attempt=self._claim.attempt_id, error=str(error))
         connection.close()
 

@@ -11,12 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from projects.masking import Known
 from projects.models import WorkflowDefinition
 from scheduler import attempts
 from scheduler.attempts import Claim
+from scheduler.away import database_is_away
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
 from scheduler.execution.beside import Answer, Beside
@@ -52,7 +53,7 @@ def run(lease: Lease, *, clock: Clock) -> None:
     """Run the attempt of a claim that was just taken, until it is done or the lease is lost.
 
     Whatever the workflow does ends the attempt, with the reason kept as data. Losing the lease ends nothing here:
-    the attempt is somebody else's by then. Raises OperationalError when the database is away from the start.
+    the attempt is somebody else's by then. Raises what Django raises when the database is away from the start.
     """
     with masked_logs() as known:
         _guarded(lease, known, clock)
@@ -69,9 +70,10 @@ def _guarded(lease: Lease, known: Known, clock: Clock) -> None:
         connection.close()  # whatever it was in the middle of
         attempts.give_back(lease.claim, now=clock())
         raise
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:  # our own fault: the attempt must not hang until three workers have met it
+    except Exception as error:
+        if database_is_away(error):
+            raise
+        # Our own fault: the attempt must not hang until three workers have met it.
         log.exception("attempt_broke", attempt=lease.claim.attempt_id)
         reason: dict[str, object] = {"message": f"Hindcast could not run this attempt: {type(error).__name__}."}
         attempts.fail(lease.claim, reason=reason, now=clock())
@@ -188,6 +190,7 @@ class _Run:
         self._journal = journal
         self._tree = journal.tree
         self._workspace = workspace
+        self._archive = definition.archive
         self._secrets = secrets
         self._clock = clock
         self._beside = Beside()
@@ -284,14 +287,15 @@ class _Run:
             command=task.spec.command,
             config=task.spec.config,
             kept=task.kept,
+            folder=task.folder,
             now=self._clock(),
             variables=variables,
             exported=variables.exported,
             section=variables.section,
             write=log.write,
-            workspace=self._workspace.path,
-            spawn=partial(self._spawn, log, every_second),
-            others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._clock),
+            workspace=partial(self._workspace.path, task.folder),
+            spawn=partial(self._spawn, log, task.folder, every_second),
+            others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._archive, self._clock),
             secret=self._secrets.reveal,
             revealed=partial(render, lookup=variables.__getitem__, reveal=self._secrets.reveal),
         )
@@ -299,6 +303,7 @@ class _Run:
     def _spawn(
         self,
         log: TaskLog,
+        inside: str,
         every_second: Callable[[], None],
         command: str,
         arguments: Sequence[str] = (),
@@ -308,10 +313,10 @@ class _Run:
         timeout: float | None = None,
     ) -> int:
         """`Spawn` of the operators: under the lease, in the workspace, with what every child is told."""
-        folder = self._workspace.path()
+        home, folder = self._workspace.path(), self._workspace.path(inside)
         session_time = str(self._built_ins["session_time"])
         more = {"SESSION_TIME": session_time, "ATTEMPT_ID": str(self._facts.attempt_id), **env}
-        child = Child(command, arguments, cwd=folder, env=environment(folder, more), pass_fds=pass_fds)
+        child = Child(command, arguments, cwd=folder, env=environment(home, more), pass_fds=pass_fds)
         try:
             with self._lease.over(child):
                 code = child.wait(log.write, every_second, timeout=timeout)

@@ -80,13 +80,18 @@ class Comparison:
     steps: tuple[Step, ...]
 
     @property
+    def project_name(self) -> str:
+        return self.existing.project_name
+
+    @property
     def has_changes(self) -> bool:
         return self.files != self.existing.files
 
     @property
     def fingerprint(self) -> str:
-        """Stands for exactly these files on top of exactly that revision."""
-        digest = hashlib.sha256(repr(self.existing.revision and self.existing.revision.pk).encode())
+        """Stands for exactly these files, in that project, on top of exactly that revision."""
+        base = self.existing.revision.pk if self.existing.revision else None
+        digest = hashlib.sha256(repr((self.project_name, base)).encode())
         for path in sorted(self.files):
             digest.update(repr((path, self.files[path])).encode())
         return digest.hexdigest()[:32]

@@ -214,7 +214,8 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if env_flag("HINDCAST_BEHIND_PROXY"):
+HINDCAST_BEHIND_PROXY = env_flag("HINDCAST_BEHIND_PROXY")
+if HINDCAST_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -241,6 +242,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_PAGINATION_CLASS": None,
+    "DEFAULT_THROTTLE_CLASSES": ["scheduler.api.throttling.RequestsPerMinute"],
     "EXCEPTION_HANDLER": "scheduler.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
@@ -304,6 +306,8 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "")
 
 # --- Hindcast ------------------------------------------------------------------------------------------------
 HINDCAST_MAX_BACKFILL_SESSIONS = env_number("HINDCAST_MAX_BACKFILL_SESSIONS", 10_000)
+# How many requests one user may send to the API in a minute; 0: any number.
+HINDCAST_REQUESTS_PER_MINUTE = env_number("HINDCAST_REQUESTS_PER_MINUTE", 0)
 HINDCAST_LEASE_SECONDS = env_number("HINDCAST_LEASE_SECONDS", 45.0)
 HINDCAST_RENEW_SECONDS = env_number("HINDCAST_RENEW_SECONDS", 10.0)
 HINDCAST_RESEND_SECONDS = env_number("HINDCAST_RESEND_SECONDS", 10.0)

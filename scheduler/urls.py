@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 
 from scheduler.observe.views import Metrics
+from scheduler.web.signing_in import bounded
 
 urlpatterns = [
+    path("admin/login/", bounded(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/", include("scheduler.api.urls")),
     path("metrics", Metrics.as_view(), name="metrics"),

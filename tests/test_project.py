@@ -31,6 +31,7 @@ LAYERS = {
     "projects.apikeys": VERBS,
     "projects.archives": VERBS,
     "projects.folders": VERBS,
+    "projects.limits": VERBS,
     "projects.revisions": VERBS,
     "projects.secrets": VERBS,
     "projects.storage": VERBS,

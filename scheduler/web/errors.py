@@ -51,6 +51,14 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
+def too_many(request: HttpRequest, text: str, wait: int) -> HttpResponse:
+    """`wait`: the seconds until it is worth another try."""
+    minutes = f"{-(-wait // 60)} minutes" if wait > 60 else f"{wait} seconds"
+    response = _problem(request, 429, "Too many tries", text, f"Try it again in {minutes}.")
+    response.headers["Retry-After"] = str(wait)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """What Django calls while it handles an exception that nobody expected."""
     error = sys.exception()

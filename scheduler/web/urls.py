@@ -1,6 +1,6 @@
 """Where the pages are."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from scheduler.web import (
@@ -20,12 +20,8 @@ from scheduler.web import (
     starting,
     switching,
 )
-from scheduler.web.frame import Page
 from scheduler.web.health import healthz, livez
-
-login = LoginView.as_view(
-    template_name="hindcast/login.html", redirect_authenticated_user=True, extra_context={"page": Page(title="Sign in")}
-)
+from scheduler.web.signing_in import login
 
 urlpatterns = [
     path("", schedules.schedule_list, name="schedules"),

@@ -22,6 +22,7 @@ from scheduler.celery import app
 from scheduler.execution.worker import hide_environment
 from scheduler.models import Lane
 from scheduler.observe.charset import readable_charset
+from scheduler.observe.target import host_of_target
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Site(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> WSGIApplication:
-        return readable_charset(WSGIHandler())
+        return readable_charset(host_of_target(WSGIHandler()))
 
 
 def freeze(server: object, worker: object) -> None:

@@ -75,7 +75,10 @@ def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
     rows = _returning(
         f"""
         UPDATE scheduler_attempt SET lease_expires_at = {_lease_end()}
-         WHERE status IN ('running', 'canceling') AND (id, lease_token) IN (VALUES {pairs})
+         WHERE id IN (
+               SELECT id FROM scheduler_attempt
+                WHERE status IN ('running', 'canceling') AND (id, lease_token) IN (VALUES {pairs})
+                ORDER BY id {_locked()})
         RETURNING id, lease_token, status
         """,  # noqa: S608 - built from this module's own pieces
         [value for held in claims for value in (held.attempt_id, held.token)],
@@ -187,8 +190,9 @@ def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
     doomed = rows.filter(status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
     queued = Q(status=AttemptStatus.QUEUED)
     with transaction.atomic():
-        # Those that run first, so that one about to end is waited for while none of its followers is locked.
-        list(doomed.exclude(queued).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        # By id, as all do who wait for several: none waits in a circle. Who ends one of them meanwhile passes over its
+        # followers that are locked here already.
+        list(doomed.order_by("pk").select_for_update(no_key=True).values_list("pk"))
         pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
         killed = doomed.update(**_killed(reason, now))
         turns.release_each(pool_ids=pools, now=now)
@@ -311,6 +315,10 @@ def _later(one: str, other: str) -> str:
 
 def _skip_locked() -> str:
     return "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+
+
+def _locked() -> str:
+    return "FOR NO KEY UPDATE" if connection.features.has_select_for_update else ""
 
 
 def _moment(instant: datetime) -> object:

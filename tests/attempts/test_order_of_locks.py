@@ -1,0 +1,107 @@
+"""Who waits for the rows of several attempts takes them by id, so that two of them never wait for each other."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from queue import Queue
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from scheduler import attempts
+from scheduler.attempts import Claim
+from scheduler.models import Attempt, AttemptStatus, Lane, Schedule
+from tests.attempts.test_kill_races import wait_for_lock
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def running(schedule: Schedule, make_attempt: Callable[..., Attempt]) -> list[Attempt]:
+    """Three that run, the first of them written last, so that a scan of the table comes to it last."""
+    made = [make_attempt(schedule, NOW + timedelta(hours=hour), status=AttemptStatus.RUNNING) for hour in range(3)]
+    Attempt.objects.filter(pk=made[0].pk).update(worker="written again")
+    return made
+
+
+@pytest.fixture
+def beside() -> Any:
+    """beside(verb): begun on another connection, and waiting there for a row by now."""
+    with ThreadPoolExecutor(2) as pool:
+
+        def begin(verb: Callable[[], Any]) -> Future[Any]:
+            backend: Queue[int] = Queue()
+
+            def work() -> Any:
+                try:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SELECT pg_backend_pid()")
+                        backend.put(cursor.fetchone()[0])
+                    return verb()
+                finally:
+                    connection.close()
+
+            begun = pool.submit(work)
+            wait_for_lock(backend.get(timeout=30))
+            return begun
+
+        yield begin
+
+
+def lock(attempt: Attempt) -> None:
+    list(Attempt.objects.filter(pk=attempt.pk).select_for_update())
+
+
+def claims(running: list[Attempt]) -> list[Claim]:
+    return [Claim(attempt.pk, attempt.lease_token) for attempt in reversed(running)]
+
+
+def test_a_renewal_and_a_kill_of_the_same_attempts_follow_each_other(
+    schedule: Schedule, running: list[Attempt], beside: Any
+) -> None:
+    with transaction.atomic():
+        lock(running[0])
+        kill = beside(lambda: attempts.kill_all([schedule.workflow_id], now=NOW))
+        renewal = beside(lambda: attempts.renew(claims(running)))
+
+    kill.result(30)
+    assert set(renewal.result(30)) == set(claims(running))
+    assert set(Attempt.objects.values_list("status", flat=True)) == {"canceling"}
+
+
+def test_a_renewal_leaves_out_what_was_taken_away_while_it_waited(running: list[Attempt], beside: Any) -> None:
+    lost = running[0]
+    with transaction.atomic():
+        lock(lost)
+        renewal = beside(lambda: attempts.renew(claims(running)))
+        Attempt.objects.filter(pk=lost.pk).update(lease_token=lost.lease_token + 1)
+
+    assert set(renewal.result(30)) == set(claims(running[1:]))
+
+
+def test_two_kills_of_the_same_attempts_follow_each_other(
+    schedule: Schedule, running: list[Attempt], beside: Any
+) -> None:
+    """The first one saw an attempt wait that runs, if it can, when the second one comes."""
+    waits = Attempt.objects.filter(pk=running[0].pk)
+    waits.update(status="queued", lease_expires_at=None, started_at=None)
+    with transaction.atomic():
+        lock(running[2])
+        first = beside(lambda: attempts.kill_all([schedule.workflow_id], now=NOW))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(claim).result(30)
+        second = beside(lambda: attempts.kill_all([schedule.workflow_id], now=NOW))
+
+    first.result(30)
+    second.result(30)
+    assert set(Attempt.objects.values_list("status", flat=True)) <= {"killed", "canceling"}
+
+
+def claim() -> Claim | None:
+    try:
+        return attempts.claim(lanes=list(Lane), worker="test", now=NOW)
+    finally:
+        connection.close()

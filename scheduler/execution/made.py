@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Json = Mapping[str, Any]
+FOLDER = "_workdir"  # the variable of Digdag that says in which folder of the project tasks work
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Other workflows of the project, for `call>` and `require>`: those of the revision that this attempt runs."""
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 from projects.models import WorkflowDefinition
 from scheduler.errors import HindcastError
+from scheduler.execution.called import SUFFIX, document_of
 from scheduler.execution.operators.base import TaskFailed
 from scheduler.models import Attempt, AttemptStatus, Session
 from scheduler.models.attempt import DONE
@@ -19,11 +21,18 @@ class OtherWorkflows:
 
     definition_id: int
     attempt_id: int
+    archive: str
     clock: Callable[[], datetime]
 
-    def document(self, name: str) -> Mapping[str, Any]:
+    def document(self, path: str, *, within: str) -> tuple[Mapping[str, Any], str]:
+        whole = posixpath.normpath(posixpath.join(within, path.removesuffix(SUFFIX)))
+        if whole.startswith(("/", "..")):
+            raise TaskFailed(f"{path[:200]!r} leads out of the project's files.")
+        folder, name = posixpath.split(whole)
+        if folder:
+            return document_of(self.archive, whole), folder
         document: Mapping[str, Any] = self._definition(name).document
-        return document
+        return document, ""
 
     def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
         definition = self._definition(name)

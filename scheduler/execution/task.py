@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scheduler.execution.made import Json
+from scheduler.execution.made import FOLDER, Json
 from scheduler.execution.plan import Spec
 from scheduler.models import TaskState
 
@@ -71,6 +71,11 @@ class Task:
     @property
     def depth(self) -> int:
         return len(self.order)
+
+    @property
+    def folder(self) -> str:
+        """Where it works, below the project's own folder."""
+        return next((str(around.variables[FOLDER]) for around in self.path() if FOLDER in around.variables), "")
 
     @property
     def retries(self) -> int:

@@ -26,12 +26,18 @@ class Workspace:
         self._begun = self._made = False
         self._lock = threading.Lock()  # tasks that run at the same time ask for it at the same time
 
-    def path(self) -> Path:
-        """The folder, made and filled at the first call. Raises TaskFailed."""
+    def path(self, inside: str = "") -> Path:
+        """The folder, made and filled at the first call; or one in it. Raises TaskFailed."""
         with self._lock:
             if not self._made:
                 self._fill()
-        return self._folder
+        return self._inside(inside) if inside else self._folder
+
+    def _inside(self, name: str) -> Path:
+        folder = (self._folder / name).resolve()
+        if not folder.is_relative_to(self._folder.resolve()) or not folder.is_dir():
+            raise TaskFailed(f"There is no folder {name[:200]!r} among the project's files.")
+        return folder
 
     def _fill(self) -> None:
         """From the start, should an earlier try have failed."""

@@ -66,7 +66,11 @@ class Spawn(Protocol):
 class Others(Protocol):
     """Other workflows of the same revision. Each raises TaskFailed for a name that none has."""
 
-    def document(self, name: str) -> Mapping[str, Any]: ...
+    def document(self, path: str, *, within: str) -> tuple[Mapping[str, Any], str]:
+        """What the workflow at `path`, seen from the folder `within`, says; and the folder that it is in.
+
+        Folders are relative to the project's; "" is that one itself.
+        """
 
     def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
         """The attempt of that session to wait for; started now, when there is none, or `rerun_on` asks for it."""
@@ -79,7 +83,8 @@ class Others(Protocol):
 class Context:
     """One task at the moment `now`. `command` is what stands beside the operator, its `${…}` not yet replaced.
 
-    `config` is all that the document says of it, `kept` what an earlier try kept. `variables` holds the task's own
+    `config` is all that the document says of it, `kept` what an earlier try kept. `folder` is where in the project it
+    works, "" at its top; `workspace()` is that place on this machine. `variables` holds the task's own
     settings, too; `exported()` is what `_export` gives it, and `section(name)` what the document says in the mappings
     that `_export` has under that name, the innermost winning, its `${…}` not yet replaced.
 
@@ -92,6 +97,7 @@ class Context:
     command: Any
     config: Mapping[str, Any]
     kept: Mapping[str, Any]
+    folder: str
     now: datetime
     variables: Mapping[str, object]
     exported: Callable[[], Mapping[str, object]]

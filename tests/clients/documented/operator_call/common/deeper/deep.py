@@ -1,0 +1,5 @@
+import os
+
+
+def say(from_python):
+    print("deep", from_python, os.path.exists("../data.txt"))

@@ -1,5 +1,6 @@
 """DOOR: the admin of schedules and of what became of them. It shows and asks; state is moved by the verbs."""
 
+from scheduler.admin.periodic_task import TrackablePeriodicTaskAdmin
 from scheduler.admin.plans import BackfillAdmin, PoolAdmin, SkipAdmin
 from scheduler.admin.project_deletion import DeletableProjectAdmin
 from scheduler.admin.runs import AttemptAdmin, LogChunkAdmin, SessionAdmin, TaskRunAdmin
@@ -15,4 +16,5 @@ __all__ = [
     "SessionAdmin",
     "SkipAdmin",
     "TaskRunAdmin",
+    "TrackablePeriodicTaskAdmin",
 ]

@@ -148,9 +148,12 @@ def rules_of(ports: Iterable[int], allowed: Iterable[str]) -> Rules:
 
 def _address(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> IPv4Address | IPv6Address:
     try:
-        return kind(text)
+        address = kind(text)
+        if "%" in text:  # a network card of this machine
+            raise ValueError
     except ValueError:
         raise Refused(f"{text[:100]!r} is not the usual form of an address.") from None
+    return address
 
 
 def _target(path: str, query: str) -> str:

@@ -1,10 +1,12 @@
-"""The log of an attempt as it grows, for a terminal: what was not read before, in the order in which it was written."""
+"""The log of an attempt for a terminal, wherever it is: what was not read before, as it was written."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from django.db.models import Q
 
-from scheduler.models import Attempt, LogChunk, TaskRun
+from scheduler import logs
+from scheduler.models import Attempt, LogChunk
 
 BATCH = 50
 
@@ -16,18 +18,30 @@ class Reading:
         self._attempt = attempt
         self._task = task
         self._last = 0
+        self._read: Counter[int] = Counter()  # letters, by position
 
     def new(self) -> Iterator[str]:
-        """Text that came since the last call, piece by piece."""
-        rows = LogChunk.objects.filter(attempt=self._attempt)
-        if self._task is not None:
-            rows = rows.filter(position__in=[task.position for task in tasks_inside(self._attempt, self._task)])
-        while batch := list(rows.filter(pk__gt=self._last).order_by("pk").values_list("pk", "text")[:BATCH]):
-            for self._last, text in batch:
+        """Text that came since the last call, piece by piece. Raises LogUnavailable."""
+        wanted = None if self._task is None else positions_inside(self._attempt, self._task)
+        rows = LogChunk.objects.filter(attempt=self._attempt).order_by("pk").values_list("pk", "position", "text")
+        if wanted is not None:
+            rows = rows.filter(position__in=wanted)
+        while batch := list(rows.filter(pk__gt=self._last)[:BATCH]):
+            for self._last, position, text in batch:
+                self._read[position] += len(text)
+                yield text
+        yield from self._moved(wanted)
+
+    def _moved(self, wanted: set[int] | None) -> Iterator[str]:
+        """The rest of a log that was moved into files, perhaps in the middle of the reading."""
+        for file in logs.kept_files(self._attempt.pk):
+            if wanted is None or file.position in wanted:
+                text = logs.kept_text(file)[self._read[file.position] :]
+                self._read[file.position] += len(text)
                 yield text
 
 
-def tasks_inside(attempt: Attempt, full_name: str) -> list[TaskRun]:
-    """The task of that name, and all inside it; none while the attempt has not come to it."""
+def positions_inside(attempt: Attempt, full_name: str) -> set[int]:
+    """Of the task of that name, and of all inside it; none while the attempt has not come to it."""
     inside = Q(full_name__startswith=f"{full_name}+") | Q(full_name__startswith=f"{full_name}^")
-    return list(attempt.tasks.filter(Q(full_name=full_name) | inside).only("position"))
+    return set(attempt.tasks.filter(Q(full_name=full_name) | inside).values_list("position", flat=True))

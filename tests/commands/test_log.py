@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.core.files.storage import storages
 
+from scheduler import logs
 from scheduler.management.commands import log
 from scheduler.models import Attempt, AttemptStatus, LogChunk, Schedule, TaskRun
 
@@ -146,6 +148,47 @@ def test_an_attempt_that_has_not_begun_has_no_log_yet(
     queued = make_attempt(schedule, status=AttemptStatus.QUEUED)
 
     assert manage("log", queued.pk, "-t", "+load") == ("", "", 0)
+
+
+def test_a_log_that_was_moved_into_the_storage_is_printed(
+    manage: Manage, attempt: Attempt, write: Callable[[int, str], None]
+) -> None:
+    write(3, "telling\n")
+    write(1, "loading\n")
+    ending(attempt, AttemptStatus.SUCCESS)()
+    logs.move(attempt.pk)
+
+    assert manage("log", attempt.pk).out == "loading\ntelling\n"
+    assert manage("log", attempt.pk, "-t", "+tell").out == "telling\n"
+
+
+def test_one_that_is_moved_while_it_is_followed_is_printed_once_and_to_its_end(
+    manage: Manage, attempt: Attempt, write: Callable[[int, str], None], meanwhile: Callable[..., None]
+) -> None:
+    def end() -> None:
+        write(1, "two\n")
+        write(3, "three\n")
+        ending(attempt, AttemptStatus.SUCCESS)()
+        logs.move(attempt.pk)
+
+    write(1, "one\n")
+    meanwhile(end)
+
+    assert manage("log", attempt.pk, "-f") == ("one\ntwo\nthree\n", "", 0)
+
+
+def test_a_storage_that_does_not_answer_is_told(
+    manage: Manage, attempt: Attempt, write: Callable[[int, str], None]
+) -> None:
+    write(1, "x\n")
+    ending(attempt, AttemptStatus.SUCCESS)()
+    logs.move(attempt.pk)
+    storages[logs.STORAGE].delete(logs.kept_files(attempt.pk)[0].name)
+
+    said = manage("log", attempt.pk)
+
+    assert (said.out, said.code) == ("", 1)
+    assert said.err.startswith("The storage of logs does not answer")
 
 
 @pytest.mark.django_db

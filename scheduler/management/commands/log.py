@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from scheduler.logs import LogUnavailable
 from scheduler.management.finding import attempt_of, not_there, task_name
-from scheduler.management.reading import Reading, tasks_inside
+from scheduler.management.reading import Reading, positions_inside
 from scheduler.management.refusals import FAILED, KILLED
 from scheduler.models import Attempt, AttemptStatus
 from scheduler.models.attempt import DONE
@@ -39,6 +40,8 @@ class Command(BaseCommand):
             refuse_unknown(attempt, name)
         try:
             self.follow(attempt, name) if follow else self.show(Reading(attempt, name))
+        except LogUnavailable as refusal:
+            raise CommandError(refusal.message) from None
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
         except BrokenPipeError:  # whoever read it, such as `head`, has enough
@@ -79,5 +82,5 @@ def tell_end(attempt: Attempt) -> None:
 def refuse_unknown(attempt: Attempt, task: str) -> None:
     """Raises CommandError, unless the attempt has no tasks at all, as it has not begun."""
     names = list(attempt.tasks.values_list("full_name", flat=True))
-    if names and not tasks_inside(attempt, task):
+    if names and not positions_inside(attempt, task):
         raise not_there("task", task, names, f" in attempt {attempt.pk}")

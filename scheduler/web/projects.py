@@ -43,7 +43,7 @@ class Contents:
 
     @property
     def tallies(self) -> list[State]:
-        """`2 error`, `5 success`: how many workflows ended, or are, like that last."""
+        """`2 error`, `5 success`: how many workflows are so by their newest session."""
         return [State(look, f"{self.lasts[look]:,} {look}") for look in COUNT_ORDER if self.lasts[look]]
 
 
@@ -117,9 +117,10 @@ def contents_of(newest: Mapping[int, int | None]) -> Mapping[int, Contents]:
 
 
 def _last_states(revisions: Sequence[int]) -> dict[int, Counter[str]]:
-    """By revision: how many of its workflows have which status last; "" counts those that never ran."""
+    """By revision: how many of its workflows are in which state by their newest session; "" for those without one."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
-    last = Attempt.objects.filter(workflow=OuterRef("workflow")).order_by("-pk").values("status")[:1]
+    attempts = Attempt.objects.filter(session__workflow=OuterRef("workflow"), is_latest=True)
+    last = attempts.order_by("-session__session_time").values("status")[:1]
     rows = WorkflowDefinition.objects.filter(revision__in=revisions).annotate(last=Subquery(last))
     for revision, status, count in rows.values_list("revision", "last").annotate(Count("pk")).order_by():
         found[revision][status or ""] = count

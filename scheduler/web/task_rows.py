@@ -16,6 +16,7 @@ from scheduler.web.times import Moment, duration, moment
 
 LOADED = 2_000
 SHOWN = 150
+OF_EACH_GROUP = 20  # quiet tasks that stand for the others
 FAILURES_SHOWN = 5
 ERROR_LENGTH = 4_000
 SHORT_ERROR = 300
@@ -50,7 +51,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class TaskTree:
-    """`rows` are TaskRow and Gap, in the order of the document. `failures` are the tasks that failed themselves."""
+    """`rows` are TaskRow and Gap, in the order of the document. `tallies` count tasks by state, without groups.
+
+    `failures` are the tasks that failed themselves.
+    """
 
     rows: Sequence[TaskRow | Gap] = ()
     tallies: Sequence[State] = ()
@@ -77,7 +81,7 @@ def task_tree(tasks: QuerySet[TaskRun], where: tzinfo, now: datetime) -> TaskTre
     ordered = list(_in_order(looked_at))
     return TaskTree(
         rows=list(_with_gaps(ordered, _worth_showing(ordered), where, now)),
-        tallies=_tallies(looked_at),
+        tallies=_tallies([task for task in looked_at if not task.is_group]),
         failures=[task_row(task, where, now, longest=SHORT_ERROR) for task in failed[:FAILURES_SHOWN]],
         more_failures=max(len(failed) - FAILURES_SHOWN, 0),
         total=len(looked_at),
@@ -99,13 +103,16 @@ def _in_order(tasks: Sequence[TaskRun]) -> Iterator[TaskRun]:
 
 
 def _worth_showing(ordered: Sequence[TaskRun]) -> set[int]:
-    """Positions of at most about SHOWN tasks: first those that are not quiet, then from the top; with their groups."""
+    """Positions of at most about SHOWN tasks, with the groups around them.
+
+    First those that are not quiet, then the first ones of each group, outer groups before inner ones.
+    """
     if len(ordered) <= SHOWN:
         return {task.position for task in ordered}
     groups = {task.position: task.parent for task in ordered}
     shown: set[int] = set()
     loud = [task for task in ordered if TASK_STATES[task.state].look not in QUIET]
-    for task in (*loud, *ordered):
+    for task in (*loud, *sorted(_first_ones(ordered), key=_depth)):
         if len(shown) >= SHOWN:
             break
         around: int | None = task.position
@@ -113,6 +120,14 @@ def _worth_showing(ordered: Sequence[TaskRun]) -> set[int]:
             shown.add(around)
             around = groups[around]
     return shown
+
+
+def _first_ones(ordered: Sequence[TaskRun]) -> Iterator[TaskRun]:
+    seen = Counter[int | None]()
+    for task in ordered:
+        seen[task.parent] += 1
+        if seen[task.parent] <= OF_EACH_GROUP:
+            yield task
 
 
 def _with_gaps(ordered: Sequence[TaskRun], shown: set[int], where: tzinfo, now: datetime) -> Iterator[TaskRow | Gap]:
@@ -135,8 +150,10 @@ def _gap(tasks: Sequence[TaskRun]) -> Gap:
 
 
 def _tallies(tasks: Sequence[TaskRun]) -> list[State]:
-    counts = Counter(TASK_STATES[task.state].look for task in tasks)
-    return [State(look, f"{counts[look]:,} {look}") for look in COUNT_ORDER if counts[look]]
+    """`2 error`, `3 blocked`: in the words of the rows, what is wrong first."""
+    counts = Counter(TASK_STATES[task.state] for task in tasks)
+    ordered = sorted(counts, key=lambda state: (COUNT_ORDER.index(state.look), state.word))
+    return [State(state.look, f"{counts[state]:,} {state.word}") for state in ordered]
 
 
 def task_row(task: TaskRun, where: tzinfo, now: datetime, *, longest: int = ERROR_LENGTH) -> TaskRow:

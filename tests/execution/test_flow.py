@@ -211,6 +211,35 @@ def test_call_of_a_workflow_that_is_not_there_names_those_that_are(execute: Exec
     assert "no workflow 'other' in this project; there are wf" in execute({"+a": {"call>": "other"}}).reason["message"]
 
 
+FOLDERS = {
+    "a/in.dig": "+x:\n  call>: ../up.dig\n",
+    "a/gone.dig": "+x:\n  sh>: rm -r ../a\n+y:\n  sh>: pwd\n",
+    "a/bad.dig": "+x:\n  eco>: x\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("a/none", "There is no file 'a/none.dig' in this project."),
+        ("a/bad.dig", "a/bad.dig:2:3: There is no operator eco>"),
+        ("../a", "'../a' leads out of the project's files."),
+        ("a/../../a", "leads out of the project's files."),
+        ("/etc/passwd", "leads out of the project's files."),
+        ("a/in", "There is no workflow 'up' in this project; there are wf."),
+        ("a/gone", "There is no folder 'a' among the project's files."),
+    ],
+)
+def test_a_call_of_what_is_not_there_says_so(execute: Execute, path: str, message: str) -> None:
+    assert message in execute({"+a": {"call>": path}}, files=FOLDERS).reason["message"]
+
+
+def test_no_data_moves_a_task_out_of_the_projects_files(execute: Execute) -> None:
+    attempt = execute({"+a": {"for_each>": {"_workdir": "${data}"}, "_do": {"sh>": "pwd"}}}, params={"data": ["../.."]})
+
+    assert attempt.reason["message"] == "There is no folder '../..' among the project's files."
+
+
 def finish(attempt: Attempt, times: int = 20) -> Attempt:
     """Run whatever can run until the attempt is done."""
     for _ in range(times):

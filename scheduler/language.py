@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from projects.dig import Language
-from scheduler.execution.operators import OPERATORS
+from projects.dig.language import listed
+from scheduler.execution.operators import COMPUTED_GROUP, OPERATORS
 from scheduler.timetable import TimetableError, parse_schedule, zone
 
 
@@ -28,11 +29,14 @@ def schedule_problems(config: Mapping[str, Any], timezone: str) -> list[str]:
 
 def task_problems(operator: str, config: Mapping[str, Any]) -> Iterable[str]:
     """What an operator sees to be wrong in a task before it runs, a sentence each."""
-    return OPERATORS[operator].check(config)
+    if "_env" in config and not OPERATORS[operator].takes_env:
+        takes = listed([f"{name}>" for name, other in OPERATORS.items() if other.takes_env])
+        yield f"_env: belongs to {takes}, not to {operator}>."
+    yield from OPERATORS[operator].check(config)
 
 
 LANGUAGE = Language(
-    operators={name: operator.inside for name, operator in OPERATORS.items()},
+    operators={name: operator.inside for name, operator in OPERATORS.items() if name != COMPUTED_GROUP},
     timezone_problems=timezone_problems,
     schedule_problems=schedule_problems,
     task_problems=task_problems,

@@ -1,18 +1,31 @@
-"""What may stand beside `_export:`, `_retry:` and the other directives that do not hold tasks."""
+"""What may stand beside `_export:`, `_retry:` and the other directives that do not hold tasks.
+
+The reader asks with what a file says, and whoever runs a workflow with plain values, some of which came up as it ran.
+"""
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from projects.dig.nodes import Mapping, Node, Scalar, shown
+from projects.dig.nodes import Mapping, Node, Scalar, of_plain, shown
 from projects.dig.problems import Place, Problems, short
 
+NOWHERE = Place("")
 MOST = 2**31 - 1  # as in Digdag
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTERVAL_TYPES = ("constant", "exponential")
-_RETRY_KEYS = ("limit", "interval", "interval_type")
+_RETRY_KEYS = ("limit", "interval", "max_interval", "interval_type")
 
 Check = Callable[[str, Place, Node, Problems], None]
 """Notes what is wrong with the value of a directive, whose name and place are given."""
+
+
+def directive_problems(key: str, value: Any) -> list[str]:
+    """What is wrong with the plain value of a directive, a sentence each."""
+    problems = Problems()
+    if key in CHECKS:
+        CHECKS[key](key, NOWHERE, of_plain(value, NOWHERE), problems)
+    return [problem.message for problem in problems.in_order()]
 
 
 def _export(key: str, place: Place, value: Node, problems: Problems) -> None:
@@ -42,21 +55,23 @@ def _background(key: str, place: Place, value: Node, problems: Problems) -> None
 
 
 def _parallel(key: str, place: Place, value: Node, problems: Problems) -> None:
-    if _is_boolean(value):
+    if _is_boolean(value) or _is_computed(value):
         return
     if not isinstance(value, Mapping):
         problems.add(place, f"{key}: is true, false or, to limit it, {{limit: 2}}, not {shown(value)}.")
         return
     _refuse_others(key, value, ("limit",), problems)
-    _check_number(key, place, value, "limit", 1, problems)
+    if "limit" not in value or not _is_computed(value["limit"]):
+        _check_number(key, place, value, "limit", 1, problems)
 
 
 def _retry(key: str, place: Place, value: Node, problems: Problems) -> None:
     if isinstance(value, Mapping):
         _refuse_others(key, value, _RETRY_KEYS, problems)
         _check_number(key, place, value, "limit", 0, problems)
-        if "interval" in value:
-            _check_number(key, place, value, "interval", 0, problems)
+        for name in ("interval", "max_interval"):
+            if name in value:
+                _check_number(key, place, value, name, 0, problems)
         _check_interval_type(key, value, problems)
     elif not _is_number(value, 0):
         problems.add(
@@ -92,6 +107,11 @@ def _check_number(key: str, place: Place, value: Mapping, name: str, least: int,
 
 def _is_boolean(value: Node) -> bool:
     return isinstance(value, Scalar) and isinstance(value.value, bool)
+
+
+def _is_computed(value: Node) -> bool:
+    """A `${…}` says when the task starts."""
+    return isinstance(value, Scalar) and isinstance(value.value, str) and "${" in value.value
 
 
 def _is_number(value: Node, least: int) -> bool:

@@ -77,6 +77,15 @@ def plain(node: Node) -> Any:
     return node.value
 
 
+def of_plain(value: Any, place: Place) -> Node:
+    """A JSON value as it would stand in a file, all at one place."""
+    if isinstance(value, dict):
+        return Mapping(place, {key: Entry(place, of_plain(item, place)) for key, item in value.items()})
+    if isinstance(value, list):
+        return Listing(place, tuple(of_plain(item, place) for item in value))
+    return Scalar(place, value)
+
+
 def merge(entries: dict[str, Entry], included: Mapping) -> None:
     """Put the entries of `included` into `entries`, where they win; mappings on both sides are merged in their turn."""
     for key, entry in included.entries.items():

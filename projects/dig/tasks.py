@@ -81,7 +81,7 @@ class TaskChecks:
             keys = listed([f"{key}:" for key in inner], "or")
             self._problems.add(task.place_of(name), f"{name} has no tasks to run; put them under {keys}.")
         for complaint in self._language.task_problems(name[:-1], plain(task)):
-            self._problems.add(task.place_of(name), complaint)
+            self._problems.add(_blamed(task, complaint) or task.place_of(name), complaint)
 
     def _unknown_operator(self, name: str) -> str:
         operators = sorted(f"{operator}>" for operator in self._language.operators)
@@ -163,6 +163,12 @@ class TaskChecks:
             self._problems.add(place, f"The name of a task has no {found[0]!r}; it has letters, digits, _, - and dots.")
         elif len(name) > _LONGEST_NAME:
             self._problems.add(place, f"The name of a task has at most {_LONGEST_NAME} characters.")
+
+
+def _blamed(task: Mapping, complaint: str) -> Place | None:
+    """The place of the key that a complaint begins with."""
+    key, colon, _ = complaint.partition(":")
+    return task.place_of(key) if colon and key in task else None
 
 
 def _is_true(task: Mapping, key: str) -> bool:

@@ -8,14 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from projects.dig import directive_problems
+from projects.dig.language import DEEPEST_TASKS, GROUP_DIRECTIVES, MOST_TASKS, ONLY_AT_THE_TOP, TASK_DIRECTIVES
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
-from scheduler.execution.operators import OPERATORS
-
-MOST_TASKS = 1000
-DEEPEST = 50
-ROOT_KEYS = {"timezone", "schedule"}
-DIRECTIVES = {"_export", "_parallel", "_background", "_retry", "_error", "_check", "_env"}
+from scheduler.execution.operators import COMPUTED_GROUP, OPERATORS
 
 
 class PlanRefused(HindcastError):  # noqa: N818 - named as the fact
@@ -28,18 +25,22 @@ class PlanRefused(HindcastError):  # noqa: N818 - named as the fact
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`_retry`: at most `limit` more times, `interval` seconds apart, doubling when `exponential`."""
+    """`_retry`: at most `limit` more times, `interval` seconds apart, doubling up to `longest` when `exponential`."""
 
     limit: int
     interval: float = 0.0
     exponential: bool = False
+    longest: float | None = None
 
     def wait(self, retries: int) -> float:
         """Seconds before the next time, when it was run again `retries` times already."""
-        return min(self.interval * 2**retries, LONGEST_WAIT) if self.exponential else self.interval
+        longest = LONGEST_WAIT if self.longest is None and self.exponential else self.longest
+        wait = self.interval * 2 ** min(retries, MOST_DOUBLINGS) if self.exponential else self.interval
+        return wait if longest is None else min(wait, longest)
 
 
-LONGEST_WAIT = 24 * 3600.0
+LONGEST_WAIT = 24 * 3600.0  # of one that doubles, unless `max_interval` says otherwise
+MOST_DOUBLINGS = 40
 NO_RETRY = Retry(0)
 
 
@@ -100,11 +101,11 @@ def plan(name: str, document: Mapping[str, Any]) -> Spec:
 
     Raises PlanRefused for anything that would not be run as it is written.
     """
-    root = {key: value for key, value in storable.json_value(document).items() if key not in ROOT_KEYS}
+    root = {key: value for key, value in storable.json_value(document).items() if key not in ONLY_AT_THE_TOP}
     full_name = f"+{storable.text(name)}"
     spec = _spec(full_name, full_name, root, 0)
-    if spec.size > MOST_TASKS:
-        raise PlanRefused(full_name, f"There are {spec.size} tasks; {MOST_TASKS} is the most.")
+    if spec.size - 1 > MOST_TASKS:  # the workflow itself is none
+        raise PlanRefused(full_name, f"There are {spec.size - 1} tasks; {MOST_TASKS} is the most.")
     return spec
 
 
@@ -119,19 +120,21 @@ def part(name: str, config: Mapping[str, Any], *, parent: str, depth: int) -> Sp
 def _spec(name: str, full_name: str, config: object, depth: int) -> Spec:
     if not isinstance(config, dict):
         raise PlanRefused(full_name, "A task is a mapping with an operator, such as echo>, or with tasks inside it.")
-    if depth > DEEPEST:
-        raise PlanRefused(full_name, f"Tasks are nested more than {DEEPEST} deep.")
+    if depth > DEEPEST_TASKS:
+        raise PlanRefused(full_name, f"Tasks are nested more than {DEEPEST_TASKS} deep.")
     operator = _operator(full_name, config)
+    if not operator and _is_computed(config.get("_parallel")):
+        operator, config = COMPUTED_GROUP, _computed_group(config)
     children = tuple(
         _spec(key, full_name + key, value, depth + 1) for key, value in config.items() if key.startswith("+")
     )
-    parallel, limit = _parallel(full_name, config.get("_parallel", False))
+    parallel, limit = _parallel(config.get("_parallel", False))
     return Spec(
         name=name,
         config={key: value for key, value in config.items() if not key.startswith("+")},
         operator=operator,
         children=children,
-        retry=_retry(full_name, config.get("_retry", 0)),
+        retry=_retry(config.get("_retry", 0)),
         parallel=parallel,
         limit=limit,
         error=_after(full_name, "^error", config.get("_error"), depth),
@@ -152,53 +155,59 @@ def _operator(name: str, config: Mapping[str, Any]) -> str:
         raise PlanRefused(name, "There is no operator, such as echo>, and no task inside.")
     operator = operators[0][:-1] if operators else ""
     if operator and operator not in OPERATORS:
-        raise PlanRefused(name, f"There is no operator {operator}>; there are {', '.join(f'{o}>' for o in OPERATORS)}.")
+        there = ", ".join(f"{other}>" for other in OPERATORS if other != COMPUTED_GROUP)
+        raise PlanRefused(name, f"There is no operator {operator}>; there are {there}.")
     _check_keys(name, operator, config)
     return operator
 
 
 def _check_keys(name: str, operator: str, config: Mapping[str, Any]) -> None:
-    inside = OPERATORS[operator].inside if operator else ()
+    allowed = _directives(operator)
     for key in config:
-        if key.startswith("_") and key not in DIRECTIVES and key not in inside:
+        if key.startswith("_") and key not in allowed:
             raise PlanRefused(name, f"The directive {key}: is not supported{f' by {operator}>' if operator else ''}.")
         if not operator and not key.startswith(("+", "_")):
             raise PlanRefused(name, f"A group of tasks has no {key}: setting.")
-    for key in ("_export", "_env"):
-        if not isinstance(config.get(key) or {}, dict):
-            raise PlanRefused(name, f"{key}: takes a mapping of names to values.")
-    if not isinstance(config.get("_background", False), bool):
-        raise PlanRefused(name, "_background: is true or false.")
+        for problem in directive_problems(key, config[key]):
+            raise PlanRefused(name, problem)
 
 
-def _parallel(name: str, said: object) -> tuple[bool, int]:
-    """Whether, and how many at most."""
-    if isinstance(said, bool):
-        return said, 0
-    limit = said.get("limit") if isinstance(said, dict) and set(said) <= {"limit"} else None
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise PlanRefused(name, "_parallel: is true, false, or a mapping with a limit: of at least 1.")
-    return True, limit
+def _directives(operator: str) -> set[str]:
+    if not operator:
+        return set(GROUP_DIRECTIVES)
+    inside = OPERATORS[operator].inside
+    left_out = () if OPERATORS[operator].takes_env else ("_env",)
+    return {*TASK_DIRECTIVES, *inside, *(("_parallel",) if inside else ())} - set(left_out)
 
 
-def _retry(name: str, said: object) -> Retry:
-    known = {"limit", "interval", "interval_type"}
-    settings = {"limit": said} if isinstance(said, int) else said
-    if not isinstance(settings, dict) or not set(settings) <= known:
-        raise PlanRefused(name, "_retry: is a number of times, or a mapping with limit:, interval: and interval_type:.")
-    limit, interval = settings.get("limit", 0), settings.get("interval", 0)
-    if not _is_number(limit, int) or not 0 <= limit <= MOST_TASKS:
-        raise PlanRefused(name, f"_retry: is a whole number of times from 0 to {MOST_TASKS}.")
-    if not _is_number(interval, int, float) or not 0 <= interval <= LONGEST_WAIT:
-        raise PlanRefused(name, f"The interval: of _retry: is a number of seconds from 0 to {LONGEST_WAIT:.0f}.")
-    kind = settings.get("interval_type", "constant")
-    if kind not in ("constant", "exponential"):
-        raise PlanRefused(name, "The interval_type: of _retry: is constant or exponential.")
-    return Retry(limit, float(interval), kind == "exponential")
+def _is_computed(parallel: object) -> bool:
+    """A `${…}` says whether, or how many, once the group starts."""
+    said = parallel.get("limit") if isinstance(parallel, dict) else parallel
+    return isinstance(said, str)
 
 
-def _is_number(value: object, *types: type) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool)
+def _computed_group(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The group as a task that makes what it holds."""
+    inside = {key: value for key, value in config.items() if key.startswith("+")}
+    rest = {key: value for key, value in config.items() if not key.startswith("+") and key != "_parallel"}
+    return {**rest, f"{COMPUTED_GROUP}>": {"_parallel": config["_parallel"], **inside}}
+
+
+def _parallel(said: object) -> tuple[bool, int]:
+    """Whether, and how many at most; of a loop it is for the loop to say."""
+    if isinstance(said, dict) and not _is_computed(said):
+        return True, said["limit"]
+    return said is True, 0
+
+
+def _retry(said: object) -> Retry:
+    settings = said if isinstance(said, dict) else {"limit": said}
+    return Retry(
+        settings["limit"],
+        float(settings.get("interval", 0)),
+        settings.get("interval_type") == "exponential",
+        settings.get("max_interval"),
+    )
 
 
 def _after(name: str, suffix: str, config: object, depth: int) -> Spec | None:

@@ -139,7 +139,7 @@ class Tree:
 
     def _grow(self, parent: Task, spec: Spec, variables: Json) -> Task:
         """A task that is not in the document: `^sub`, `^check`, `^error`. Raises PlanRefused."""
-        if len(self.tasks) + spec.size > MOST_TASKS:
+        if len(self.tasks) - 1 + spec.size > MOST_TASKS:  # the workflow itself is none
             raise PlanRefused(parent.full_name, f"With what came up inside it there are more than {MOST_TASKS} tasks.")
         order = (*parent.order, len(parent.children) + len(parent.made))
         task = self._add(spec, parent, parent.full_name + spec.name, order, variables)

@@ -8,7 +8,6 @@ import pytest
 
 from projects.dig import DEEPEST_TASKS, MOST_TASKS, FilesRefused, read
 from projects.dig.language import nothing_wrong
-from scheduler.execution.operators import OPERATORS
 from tests.dig.language import LANGUAGE, document, project, refusals
 
 
@@ -30,7 +29,12 @@ def test_other_names_of_tasks_are_refused(name: str) -> None:
         "{echo>: 1, _retry: 0}",
         "{echo>: 1, _retry: {limit: 3}}",
         "{echo>: 1, _retry: {limit: 3, interval: 10, interval_type: constant}}",
-        "{echo>: 1, _background: true, _export: {}, _env: {A: x, B: 1, C: true}}",
+        "{echo>: 1, _background: true, _export: {}}",
+        "{sh>: 1, _env: {A: x, B: 1, C: true}}",
+        "{echo>: 1, _retry: {limit: 3, interval: 10, max_interval: 60, interval_type: exponential}}",
+        "{+x: {echo>: 1}, _parallel: '${x}'}",
+        "{+x: {echo>: 1}, _parallel: {limit: '${x}'}}",
+        "{loop>: 1, _parallel: {limit: '${x}'}, _do: {echo>: 1}}",
         "{+x: {echo>: 1, _background: true}, _parallel: false}",
         "{+x: {echo>: 1, _background: false}, _parallel: true}",
         "{+x: {+y: {echo>: 1, _background: true}}, _parallel: true}",
@@ -56,7 +60,7 @@ def test_mistakes_inside_tasks_of_directives_are_told(where: str) -> None:
 def test_an_operator_that_is_like_no_other_is_named_with_all_that_there_are() -> None:
     (refusal,) = refusals("+a: {td>: query.sql}")
 
-    *first, last = sorted(f"{name}>" for name in OPERATORS)
+    *first, last = sorted(f"{name}>" for name in LANGUAGE.operators)
     assert refusal == f"w.dig:1:6: There is no operator td>; there are {', '.join(first)} and {last}."
 
 

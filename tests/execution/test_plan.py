@@ -46,17 +46,30 @@ def test_tasks_stand_in_the_order_of_the_document_with_their_groups() -> None:
         ({"speed": 9, "+a": ECHO}, "+wf", "no speed: setting"),
         ({"_paralel": True, "+a": ECHO}, "+wf", "_paralel: is not supported"),
         ({"+a": {"echo>": "x", "_do": ECHO}}, "+wf+a", "_do: is not supported by echo>"),
-        ({"_parallel": "yes", "+a": ECHO}, "+wf", "_parallel: is true, false, or a mapping with a limit"),
-        ({"_parallel": {"limit": 0}, "+a": ECHO}, "+wf", "a limit: of at least 1"),
-        ({"+a": {"echo>": "x", "_retry": -1}}, "+wf+a", "_retry: is a whole number of times"),
-        ({"+a": {"echo>": "x", "_retry": True}}, "+wf+a", "_retry: is a whole number of times"),
-        ({"+a": {"echo>": "x", "_retry": "3"}}, "+wf+a", "_retry: is a number of times, or a mapping"),
-        ({"+a": {"echo>": "x", "_retry": {"limit": 1, "interval": -1}}}, "+wf+a", "The interval: of _retry:"),
-        ({"+a": {"echo>": "x", "_retry": {"interval_type": "slow"}}}, "+wf+a", "constant or exponential"),
-        ({"+a": {"echo>": "x", "_background": 1}}, "+wf+a", "_background: is true or false"),
+        ({"_parallel": "yes", "+a": ECHO}, "+wf", "_parallel: is true, false or, to limit it, {limit: 2}, not 'yes'"),
+        ({"_parallel": {"limit": 0}, "+a": ECHO}, "+wf", "limit: in _parallel: is a whole number from 1 on, not 0"),
+        ({"+a": {"echo>": "x", "_retry": -1}}, "+wf+a", "_retry: is a number of retries"),
+        ({"+a": {"echo>": "x", "_retry": True}}, "+wf+a", "_retry: is a number of retries"),
+        (
+            {"+a": {"echo>": "x", "_retry": "3"}},
+            "+wf+a",
+            "_retry: is a number of retries, such as 3, or {limit: 3, interval: 10}",
+        ),
+        (
+            {"+a": {"echo>": "x", "_retry": {"limit": 1, "interval": -1}}},
+            "+wf+a",
+            "interval: in _retry: is a whole number from 0 on",
+        ),
+        ({"+a": {"echo>": "x", "_retry": {"limit": 1, "interval_type": "slow"}}}, "+wf+a", "constant or exponential"),
+        ({"+a": {"echo>": "x", "_retry": {"interval": 1}}}, "+wf+a", "_retry: has no limit:"),
+        ({"+a": {"echo>": "x", "_retry": {"limit": 1, "max_interval": "x"}}}, "+wf+a", "max_interval: in _retry: is"),
+        ({"+a": {"echo>": "x", "_env": {"A": "x"}}}, "+wf+a", "_env: is not supported by echo>"),
+        ({"+a": {"sh>": "x", "_env": {"A-B": "x"}}}, "+wf+a", "'A-B' is not a name of the environment"),
+        ({"+g": {"_env": {"A": "x"}, "+a": ECHO}}, "+wf+g", "_env: is not supported"),
+        ({"+a": {"_background": 1, "echo>": "x"}}, "+wf+a", "_background: is true or false"),
         ({"_error": {"rm>": "x"}, "+a": ECHO}, "+wf^error", "no operator rm>"),
-        ({"+a": {"echo>": "x", "_export": "text"}}, "+wf+a", "_export: takes a mapping"),
-        ({f"+{number}": ECHO for number in range(1000)}, "+wf", "1001 tasks; 1000 is the most"),
+        ({"+a": {"echo>": "x", "_export": "text"}}, "+wf+a", "_export: takes variables with their values"),
+        ({f"+{number}": ECHO for number in range(1001)}, "+wf", "1001 tasks; 1000 is the most"),
     ],
 )
 def test_what_would_not_run_as_written_is_refused(document: dict[str, Any], task: str, message: str) -> None:
@@ -64,6 +77,27 @@ def test_what_would_not_run_as_written_is_refused(document: dict[str, Any], task
         plan("wf", document)
 
     assert refused.value.task == task
+
+
+def test_a_thousand_tasks_are_taken_and_the_workflow_is_none_of_them() -> None:
+    assert plan("wf", {f"+{number}": ECHO for number in range(1000)}).size == 1001
+
+
+@pytest.mark.parametrize(
+    ("retry", "waits"),
+    [
+        (3, [0, 0]),
+        ({"limit": 3, "interval": 10}, [10, 10]),
+        ({"limit": 3, "interval": 10, "interval_type": "exponential"}, [10, 20, 40, 80]),
+        ({"limit": 3, "interval": 10, "interval_type": "exponential", "max_interval": 25}, [10, 20, 25]),
+        ({"limit": 3, "interval": 10, "max_interval": 5}, [5, 5]),
+    ],
+)
+def test_the_waits_between_retries(retry: Any, waits: list[int]) -> None:
+    (task,) = plan("wf", {"+a": {"echo>": "x", "_retry": retry}}).children
+
+    assert [task.retry.wait(retries) for retries in range(len(waits))] == waits
+    assert task.retry.wait(2**31) < 2**31
 
 
 def test_tasks_nested_too_deep_are_refused() -> None:

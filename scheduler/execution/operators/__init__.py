@@ -3,6 +3,7 @@
 from scheduler.execution.operators.base import Operator
 from scheduler.execution.operators.call import CALL
 from scheduler.execution.operators.celery import CELERY
+from scheduler.execution.operators.computed_group import GROUP
 from scheduler.execution.operators.echo import ECHO
 from scheduler.execution.operators.fail import FAIL
 from scheduler.execution.operators.for_each import FOR_EACH
@@ -17,7 +18,10 @@ from scheduler.execution.operators.require import REQUIRE
 from scheduler.execution.operators.sh import SH
 from scheduler.execution.operators.wait import WAIT
 
+COMPUTED_GROUP = "_group"  # of no file
+
 OPERATORS: dict[str, Operator] = {
+    COMPUTED_GROUP: GROUP,
     "call": CALL,
     "celery": CELERY,
     "echo": ECHO,

@@ -1,5 +1,8 @@
 """`if>: ${condition}` runs the tasks of `_do` when the condition is true, those of `_else_do` when it is false."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from scheduler.execution.made import Made
 from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.repeating import command
@@ -17,4 +20,9 @@ def run(task: Context) -> Outcome:
     return Outcome(made=Made(chosen)) if chosen else NOTHING
 
 
-IF = Operator(run, in_process=True, inside=("_do", "_else_do"))
+def problems(config: Mapping[str, Any]) -> Iterator[str]:
+    if "_parallel" in config:
+        yield "_parallel: says nothing to if>; put it under _do: or _else_do:, beside the tasks."
+
+
+IF = Operator(run, in_process=True, inside=("_do", "_else_do"), check=problems)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from projects.dig import directive_problems
 from scheduler.execution.made import Made
 from scheduler.execution.operators.base import NOTHING, Context, Outcome, TaskFailed
 from scheduler.execution.template import render_all
@@ -18,8 +19,19 @@ def repeated(task: Context, variables: Mapping[str, Mapping[str, Any]]) -> Outco
         raise TaskFailed("What is to be repeated is missing: put its tasks under _do:.")
     if not variables:
         return NOTHING
-    settings = {key: task.config[key] for key in ("_parallel",) if key in task.config}
-    return Outcome(made=Made({**settings, **dict.fromkeys(variables, do)}, variables))
+    return Outcome(made=Made({**parallel(task, task.config), **dict.fromkeys(variables, do)}, variables))
+
+
+def parallel(task: Context, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The `_parallel` of a group or loop, its `${…}` replaced; {} without one. Raises TaskFailed."""
+    if "_parallel" not in config:
+        return {}
+    said = parsed(render_all(config["_parallel"], task.variables.__getitem__))
+    if isinstance(said, dict):
+        said = {key: parsed(value) for key, value in said.items()}
+    for problem in directive_problems("_parallel", said):
+        raise TaskFailed(problem)
+    return {"_parallel": said}
 
 
 def command(task: Context) -> object:

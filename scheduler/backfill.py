@@ -142,6 +142,9 @@ def checked(request: Request) -> Request:
         errors["attempt_name"] = [f"The name has {len(request.attempt_name)} characters; {NAME_LENGTH} is the most."]
     elif any(unicodedata.category(letter) in UNPRINTABLE for letter in request.attempt_name):
         errors["attempt_name"] = ["The name has a control character in it."]
+    elif request.attempt_name in {".", ".."} or set(request.attempt_name) & {"/", "\\"}:
+        # Nobody makes a path of it here; what people do with the variable retry_attempt_name is another matter.
+        errors["attempt_name"] = ["The name is . or .., or has a slash in it: it could be taken for a path."]
     if request.count is not None and request.count < 1:
         errors["count"] = [f"The count is {request.count}; 1 is the least. Leave it out to run all sessions."]
     elif request.count is not None and request.count > limit:

@@ -245,3 +245,10 @@ def test_the_list_shows_what_is_called(client: Client, make_periodic: Callable[.
 
     assert "tests.shop.tasks.total" in page
     assert "Track with Hindcast…" in page
+
+
+def test_the_page_of_one_offers_it_too(client: Client, make_periodic: Callable[..., Any]) -> None:
+    page = client.get(reverse("admin:django_celery_beat_periodictask_change", args=[make_periodic().pk]))
+
+    assert '<input type="hidden" name="action" value="track">' in page.content.decode()
+    assert "At 03:00 AM Asia/Tokyo" in words(page)  # the crontab in words, without a script

@@ -91,8 +91,9 @@ def test_the_pages_fit_the_screen(
     make_periodic(LONG, description="Adds up what was sold.")
     make_periodic(RIGHT_TO_LEFT, crontab=None, interval=interval, enabled=False)
     make_periodic("Bad", kwargs="{")
-    make_periodic("Once", one_off=True)
+    once = make_periodic("Once", one_off=True)
     visitor = visit(root, width=width, color_scheme=color_scheme)
+    visitor.open(f"{LIST}{once.pk}/change/")
     tab = visitor.open(LIST)
     assert visitor.overflow() == 0
 

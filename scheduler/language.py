@@ -5,6 +5,7 @@ from typing import Any
 
 from projects.dig import Language
 from projects.dig.language import listed
+from scheduler.execution.mistakes import Mistakes
 from scheduler.execution.operators import COMPUTED_GROUP, OPERATORS
 from scheduler.timetable import TimetableError, parse_schedule, zone
 
@@ -40,4 +41,5 @@ LANGUAGE = Language(
     timezone_problems=timezone_problems,
     schedule_problems=schedule_problems,
     task_problems=task_problems,
+    text_problems=Mistakes,
 )

@@ -16,8 +16,16 @@ TOP_KEYS = (*ONLY_AT_THE_TOP, "_export", "_parallel", "_retry", "_error", "_chec
 NOT_HERE = frozenset({"sla", "_after", "_disable", "_secrets"})
 
 
+TextProblems = Callable[[str, str], Iterable[str]]
+"""What is wrong with a text that holds `${…}`: the command of the operator that is named, or, "", any other."""
+
+
 def nothing_wrong(operator: str, config: Mapping[str, Any]) -> Iterable[str]:
     return ()
+
+
+def takes_any_text() -> TextProblems:
+    return lambda operator, text: ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +33,14 @@ class Language:
     """`operators` maps a name without its `>` to the keys under which it has tasks of its own, such as `_do`.
 
     The others say what is wrong in sentences: with a time zone's name, with a `schedule:` in a zone, and with a task by
-    its operator's name and its whole mapping.
+    its operator's name and its whole mapping. `text_problems` makes anew, for each project, what looks at its texts.
     """
 
     operators: Mapping[str, Collection[str]]
     timezone_problems: Callable[[str], Iterable[str]]
     schedule_problems: Callable[[Mapping[str, Any], str], Iterable[str]]
     task_problems: Callable[[str, Mapping[str, Any]], Iterable[str]] = nothing_wrong
+    text_problems: Callable[[], TextProblems] = takes_any_text
 
     def inner_keys(self) -> set[str]:
         """All keys under which some operator has tasks."""

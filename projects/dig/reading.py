@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from projects.dig.language import Language
+from projects.dig.language import Language, TextProblems
 from projects.dig.nodes import plain
 from projects.dig.problems import Enough, FilesRefused, Problem, Problems
 from projects.dig.project import SUFFIX, Project, workflow_files
@@ -36,19 +36,22 @@ def read_file(files: Mapping[str, bytes], path: str, *, language: Language) -> D
 def _documents(files: Mapping[str, bytes], paths: list[str], language: Language) -> dict[str, Document]:
     problems = Problems()
     project = Project(files, problems)
+    text_problems = language.text_problems()
     documents = {}
     with suppress(Enough):
         for path in paths:
-            documents[path] = _document(project, path, language, problems)
+            documents[path] = _document(project, path, language, text_problems, problems)
     if problems:
         raise FilesRefused([_with_its_line(problem, project) for problem in problems.in_order()])
     return documents
 
 
-def _document(project: Project, path: str, language: Language, problems: Problems) -> Document:
+def _document(
+    project: Project, path: str, language: Language, text_problems: TextProblems, problems: Problems
+) -> Document:
     check_name(path.rpartition("/")[2].removesuffix(SUFFIX), path, problems)
     root = simplified(project.mapping(path), language)
-    check_workflow(root, language=language, problems=problems)
+    check_workflow(root, language=language, text_problems=text_problems, problems=problems)
     document: Document = plain(root)
     return document
 

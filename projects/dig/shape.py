@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from projects.dig.language import ONLY_AT_THE_TOP, Language
-from projects.dig.nodes import Entry, Mapping, Node, Scalar
+from projects.dig.nodes import Entry, Listing, Mapping, Node, Scalar
 
 _TYPE, _COMMAND = "_type", "_command"
 _REACTIONS = ("_error", "_check")
@@ -18,6 +18,20 @@ def inner_tasks(task: Mapping, language: Language) -> Iterator[tuple[str, Node]]
     """The tasks right inside a task or group, by key."""
     keys = {*_REACTIONS, *language.inner_keys()}
     yield from ((key, task[key]) for key in task if key[:1] == "+" or key in keys)
+
+
+def texts_of(task: Mapping, language: Language) -> Iterator[tuple[str, Scalar]]:
+    """Texts with a `${` in a task or group itself, each with the key that it stands under."""
+    inner = dict(inner_tasks(task, language))
+    open_nodes = [(key, task[key]) for key in task if key not in inner and key not in ONLY_AT_THE_TOP]
+    while open_nodes:
+        key, node = open_nodes.pop()
+        if isinstance(node, Mapping):
+            open_nodes += [(key, entry.value) for entry in node.entries.values()]
+        elif isinstance(node, Listing):
+            open_nodes += [(key, item) for item in node.items]
+        elif isinstance(node.value, str) and "${" in node.value:
+            yield key, node
 
 
 def count_tasks(task: Mapping, language: Language) -> int:

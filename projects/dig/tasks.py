@@ -11,12 +11,13 @@ from projects.dig.language import (
     ONLY_AT_THE_TOP,
     TASK_DIRECTIVES,
     Language,
+    TextProblems,
     closest,
     listed,
 )
 from projects.dig.nodes import Mapping, Node, Scalar, plain, shown
 from projects.dig.problems import Place, Problems, short
-from projects.dig.shape import operators_of
+from projects.dig.shape import operators_of, texts_of
 
 _LONGEST_NAME = 255
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-=\[\]{}%&@`,.]")  # as in Digdag, which keeps ^ for tasks made while it runs
@@ -26,13 +27,15 @@ _GLUED = re.compile(r"(\w+>):\S")
 class TaskChecks:
     """Walks the tasks of a workflow, and notes what is wrong in `problems`."""
 
-    def __init__(self, language: Language, problems: Problems) -> None:
+    def __init__(self, language: Language, problems: Problems, text_problems: TextProblems) -> None:
         self._language = language
         self._problems = problems
+        self._text_problems = text_problems
 
     def check_root(self, root: Mapping) -> None:
         """The tasks and directives of the workflow itself; its other keys are not looked at."""
         self._check_directives(root)
+        self._check_texts(root)
         self._check_inner(root, 0, parallel=_is_true(root, "_parallel"))
 
     def _check_task(self, title: str, place: Place, task: Node, level: int, *, parallel: bool) -> None:
@@ -45,6 +48,7 @@ class TaskChecks:
             self._check_background(task, parallel)
             self._check_body(title, place, task)
             self._check_directives(task)
+            self._check_texts(task)
             self._check_inner(task, level, parallel=not operators_of(task) and _is_true(task, "_parallel"))
 
     def _check_body(self, title: str, place: Place, task: Mapping) -> None:
@@ -146,6 +150,12 @@ class TaskChecks:
         for key, check in CHECKS.items():
             if key in task:
                 check(key, task.place_of(key), task[key], self._problems)
+
+    def _check_texts(self, task: Mapping) -> None:
+        for key, text in texts_of(task, self._language):
+            operator = key.removesuffix(">") if text is task[key] and key.endswith(">") else ""
+            for complaint in self._text_problems(operator, str(text.value)):
+                self._problems.add(text.place, complaint)
 
     def _check_inner(self, task: Mapping, level: int, *, parallel: bool) -> None:
         inner = {"_error", "_check", *self._language.inner_keys()}

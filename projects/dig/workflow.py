@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from projects.dig.language import MOST_TASKS, NOT_HERE, TOP_KEYS, Language, closest, listed
+from projects.dig.language import MOST_TASKS, NOT_HERE, TOP_KEYS, Language, TextProblems, closest, listed
 from projects.dig.nodes import Mapping, Node, Scalar, plain, shown
 from projects.dig.problems import Place, Problems, short
 from projects.dig.shape import count_tasks, operators_of
@@ -27,7 +27,7 @@ def check_name(name: str, file: str, problems: Problems) -> None:
         problems.add(Place(file), f"The name of a workflow has at most {_LONGEST_NAME} characters; rename the file.")
 
 
-def check_workflow(root: Mapping, *, language: Language, problems: Problems) -> None:
+def check_workflow(root: Mapping, *, language: Language, text_problems: TextProblems, problems: Problems) -> None:
     """Note everything in a file that would not run as it is written."""
     _check_keys(root, language, problems)
     timezone = _checked_timezone(root, language, problems)
@@ -37,7 +37,7 @@ def check_workflow(root: Mapping, *, language: Language, problems: Problems) -> 
     if count > MOST_TASKS:
         problems.add(Place(root.place.file), f"There are {count:,} tasks; {MOST_TASKS:,} is the most of one workflow.")
     else:
-        TaskChecks(language, problems).check_root(root)
+        TaskChecks(language, problems, text_problems).check_root(root)
 
 
 def _check_keys(root: Mapping, language: Language, problems: Problems) -> None:

@@ -201,7 +201,7 @@ def _parallel(said: object) -> tuple[bool, int]:
 
 
 def _retry(said: object) -> Retry:
-    settings = said if isinstance(said, dict) else {"limit": said}
+    settings: dict[str, Any] = said if isinstance(said, dict) else {"limit": said}
     return Retry(
         settings["limit"],
         float(settings.get("interval", 0)),

@@ -78,7 +78,7 @@ def render_all(value: object, lookup: Lookup) -> object:
 
 def reference_at(text: str, at: int) -> Reference | None:
     """The reference that begins at `at`, if one does and has an end."""
-    return next(_references(text, at), None)
+    return next(references_at(text, at), None)
 
 
 def resolve_at(text: str, at: int, lookup: Lookup, reveal: Reveal | None = None) -> tuple[str, Reference]:
@@ -93,7 +93,7 @@ def resolve_at(text: str, at: int, lookup: Lookup, reveal: Reveal | None = None)
     try:
         return resolve(found.expression, lookup), found
     except _NoExpression as error:
-        for longer in islice(_references(text, at), 1, MOST_ENDS):
+        for longer in islice(references_at(text, at), 1, MOST_ENDS):
             try:
                 return resolve(longer.expression, lookup), longer
             except _NoExpression:
@@ -147,7 +147,7 @@ def _pieces(text: str, lookup: Lookup, reveal: Reveal | None) -> Iterator[str]:
     yield text[unclosed:].replace("$$", "$")
 
 
-def _references(text: str, at: int) -> Iterator[Reference]:
+def references_at(text: str, at: int) -> Iterator[Reference]:
     """What may be the reference at `at`: first up to the brace that makes them even, then up to each later one."""
     opening = OPENING.match(text, at)
     depth, even = 0, False

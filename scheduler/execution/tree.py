@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from projects.dig import MOST_TASKS
 from scheduler.execution.made import Json, Made
-from scheduler.execution.plan import MOST_TASKS, PlanRefused, Spec, part
+from scheduler.execution.plan import PlanRefused, Spec, part
 from scheduler.execution.task import CHECK, ENDED, ERROR, FAILED, SUB, Before, Task
 from scheduler.models import TaskState
 

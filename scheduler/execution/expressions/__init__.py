@@ -23,7 +23,16 @@ from scheduler.execution.expressions.budget import one_budget, spend, spendable
 from scheduler.execution.expressions.engine import Engine
 from scheduler.execution.expressions.errors import DoesNotParse, ExpressionFailed, NoSuchName
 
-__all__ = ["DoesNotParse", "ExpressionFailed", "NoSuchName", "evaluate", "one_budget", "own_engine", "spendable"]
+__all__ = [
+    "DoesNotParse",
+    "ExpressionFailed",
+    "NoSuchName",
+    "evaluate",
+    "one_budget",
+    "own_engine",
+    "parse",
+    "spendable",
+]
 
 Lookup = Callable[[str], object]
 NAME = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
@@ -51,6 +60,16 @@ def evaluate(expression: str, lookup: Lookup) -> str | None:
     if "error" in answer:
         raise ExpressionFailed(answer["error"])
     return None if answer.get("undefined") else SURROGATE.sub("\ufffd", answer["text"])
+
+
+def parse(expression: str) -> None:
+    """Raises DoesNotParse, or ExpressionFailed when that cannot be told."""
+    with one_budget():
+        request = json.dumps({"expression": expression, "variables": {}, "zone": "UTC", "dry": True})
+        answer, seconds = own_engine().ask(request, spendable())
+        spend(seconds)
+    if "syntax" in answer:
+        raise DoesNotParse(answer["syntax"])
 
 
 def _variables(expression: str, lookup: Lookup) -> tuple[dict[str, object], dict[str, HindcastError]]:

@@ -69,13 +69,14 @@
   }
 
   function outcome(request) {
-    const {expression, variables, zone} = parse(request);
+    const {expression, variables, zone, dry} = parse(request);
     let run;
     try {
       run = compile('moment', ...HIDDEN, `with (this) { return (\n${expression}\n); }`);
     } catch (error) {
       return stringify({syntax: described(error)});
     }
+    if (dry) return stringify({text: ''});
     try {
       const value = apply(run, setPrototypeOf(variables, null), [momentIn(zone)]);
       return stringify(value === undefined ? {text: '', undefined: true} : {text: textOf(value)});

@@ -6,7 +6,9 @@ cannot be made safe (arithmetic, backticks, a quoted here-document) it is refuse
 """
 
 import re
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 
 from scheduler.execution.expressions import one_budget
 from scheduler.execution.template import OPENING, Lookup, Reference, TemplateError, reference_at, resolve_at
@@ -37,17 +39,26 @@ WRITTEN = {
 }
 
 
+Resolve = Callable[[str, int], tuple[str, Reference]]
+"""The value of the reference at a place of a text, and the reference."""
+
+
 def referenced(command: str, lookup: Lookup) -> tuple[str, dict[str, str]]:
     """The command with references, and the environment variables that they name. Raises TemplateError."""
-    reader = _Reader(command, lookup)
     with one_budget():
-        return reader.read(), reader.values
+        return read(command, partial(resolve_at, lookup=lookup))
+
+
+def read(command: str, resolve: Resolve) -> tuple[str, dict[str, str]]:
+    """`referenced`, by whatever gives the values. Raises TemplateError for a place where none can stand."""
+    reader = _Reader(command, resolve)
+    return reader.read(), reader.values
 
 
 class _Reader:
-    def __init__(self, command: str, lookup: Lookup) -> None:
+    def __init__(self, command: str, resolve: Resolve) -> None:
         self._command = command
-        self._lookup = lookup
+        self._resolve = resolve
         self._at = 0
         self._out: list[str] = []
         self._stack = [Place.PLAIN]
@@ -73,7 +84,7 @@ class _Reader:
         if place not in WRITTEN:
             message = f"${{{found.expression}}} cannot stand {place.value}; put it into a shell variable first."
             raise TemplateError(message, found.expression)
-        value, reference = ("", found) if place is Place.COMMENT else resolve_at(text, at, self._lookup)
+        value, reference = ("", found) if place is Place.COMMENT else self._resolve(text, at)
         name = f"HC_{len(self.values) + 1}"
         self.values[name] = value
         return WRITTEN[place].format(name), reference.end

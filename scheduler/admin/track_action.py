@@ -91,7 +91,7 @@ class Shown:
         """The next three, by the clocks of the zone and in UTC."""
         where = zone_or_utc(self.zone)
         slots = self.tracked.draft.runs(now=self.now)
-        return [(local_text(slot.run_time, where), utc_text(slot.run_time)) for slot in slots]
+        return [(local_text(slot.run_time, where), utc_text(slot.run_time).removesuffix(" UTC")) for slot in slots]
 
     @property
     def notes(self) -> tuple[str, ...]:

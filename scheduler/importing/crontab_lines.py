@@ -8,7 +8,7 @@ from projects.dig.problems import printable, short
 from scheduler.importing.cron_commands import command_of, guessed_name, task_of
 from scheduler.importing.cron_times import Times, times_of
 from scheduler.importing.drafts import Draft, checked, marked
-from scheduler.importing.names import name_from, unused
+from scheduler.importing.names import Names, name_from
 from scheduler.importing.refusal import NotTaken
 from scheduler.timetable import TimetableError, zone
 
@@ -60,7 +60,7 @@ def read(
     Raises TimetableError for a time zone that is none.
     """
     zone(timezone)
-    reader = _Reader(mark_of(source), timezone, frozenset(taken))
+    reader = _Reader(mark_of(source), timezone, Names(taken))
     for number, line in enumerate(text.split("\n"), 1):
         reader.take(number, line.rstrip("\r"), has_users=has_users)
     return Reading(reader.mark, tuple(reader.drafts), tuple(reader.bad), tuple(reader.notes))
@@ -70,7 +70,7 @@ def read(
 class _Reader:
     mark: str
     default_timezone: str
-    taken: frozenset[str]
+    names: Names
     timezone: str = ""
     bad_timezone: int = 0  # the line whose CRON_TZ is none
     environment: dict[str, str] = field(default_factory=dict)
@@ -163,9 +163,8 @@ class _Reader:
         return title.lower() if any(map(str.isalnum, title)) else guessed_name(command), tuple(about)
 
     def _names(self, title: str, count: int) -> list[str]:
-        taken = {*self.taken, *(draft.name for draft in self.drafts)}
-        name = unused(name_from(title), taken)
-        return [name, unused(f"{name}_weekdays", {*taken, name})][:count]
+        name = self.names.take(name_from(title))
+        return [name, *(self.names.take(f"{name}_weekdays") for _ in range(1, count))]
 
 
 def _parts(line: str, *, has_users: bool) -> tuple[list[str], str, str]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Iterable
 from itertools import count
 
 LONGEST = 60
@@ -16,8 +16,19 @@ def name_from(text: str, *, otherwise: str = "job") -> str:
     return f"{otherwise}_{name}" if name[:1].isdigit() else name or otherwise
 
 
-def unused(name: str, taken: Collection[str]) -> str:
-    """`name`, or with a number behind it when it is among `taken`, where upper and lower case do not count."""
-    lowered = {other.casefold() for other in taken}
-    numbered = (f"{name}_{number}" for number in count(2))
-    return name if name.casefold() not in lowered else next(one for one in numbered if one.casefold() not in lowered)
+class Names:
+    """Names that are taken; upper and lower case do not count."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.casefold() for name in taken}
+        self._numbers: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """`name`, or with a number behind it where it is taken; it is taken from then on."""
+        numbers = count(self._numbers.get(name, 2))
+        found = name
+        while found.casefold() in self._taken:
+            number = next(numbers)
+            found, self._numbers[name] = f"{name}_{number}", number + 1
+        self._taken.add(found.casefold())
+        return found

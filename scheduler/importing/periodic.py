@@ -15,6 +15,7 @@ from projects.models import Revision
 from scheduler import schedules
 from scheduler.errors import HindcastError
 from scheduler.importing.drafts import Draft
+from scheduler.importing.names import Names
 from scheduler.importing.periodic_drafts import draft_of, mark_of
 from scheduler.importing.refusal import NotTaken
 from scheduler.importing.takeover import (
@@ -143,10 +144,10 @@ def _drafts(
 ) -> tuple[list[tuple[PeriodicTask, Draft]], list[Refusal]]:
     drafts: list[tuple[PeriodicTask, Draft]] = []
     refusals = []
-    taken = there.names_beside([mark_of(task) for task in tasks])
+    names = Names(there.names_beside([mark_of(task) for task in tasks]))
     for task in tasks:
         try:
-            draft = draft_of(task, now=now, taken={*taken, *(draft.name for _, draft in drafts)})
+            draft = draft_of(task, now=now, names=names)
         except NotTaken as refusal:
             refusals.append(Refusal(task, refusal.message))
         else:
@@ -167,7 +168,7 @@ def _keep_as_seen(drafts: Sequence[tuple[PeriodicTask, Draft]], there: Existing,
 
 def _is_same(task: PeriodicTask, draft: Draft, now: datetime) -> bool:
     try:
-        again = draft_of(task, now=now)
+        again = draft_of(task, now=now, names=Names())
     except NotTaken:
         return False
     return (again.mark, again.document, again.about) == (draft.mark, draft.document, draft.about)

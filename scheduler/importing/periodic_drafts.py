@@ -1,14 +1,14 @@
 """What a periodic task of Celery would be as a workflow: its schedule, and a `celery>` task that calls the same."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from django_celery_beat.models import PeriodicTask
 
 from scheduler.importing.drafts import Draft, checked, marked
-from scheduler.importing.names import name_from, unused
+from scheduler.importing.names import Names, name_from
 from scheduler.importing.periodic_times import timing_of
 from scheduler.importing.refusal import NotTaken
 
@@ -18,15 +18,15 @@ def mark_of(task: PeriodicTask) -> str:
     return marked(f"Tracks the periodic task {task.name!r}; tracking it again writes this file again.")
 
 
-def draft_of(task: PeriodicTask, *, now: datetime, taken: Collection[str] = frozenset()) -> Draft:
-    """`taken` are names that the workflow may not have. Raises NotTaken."""
+def draft_of(task: PeriodicTask, *, now: datetime, names: Names) -> Draft:
+    """Its workflow takes one of the `names` that are left. Raises NotTaken."""
     timing = timing_of(task, now=now)
     for column, named in (("exchange", "an exchange"), ("routing_key", "a routing key")):
         if getattr(task, column):
             raise NotTaken(f"It is sent by {named} of its own. Give it a queue instead.")
     return checked(
         Draft(
-            name=unused(name_from(task.name, otherwise="task"), taken),
+            name=names.take(name_from(task.name, otherwise="task")),
             mark=mark_of(task),
             timezone=timing.timezone,
             schedule=timing.schedule,

@@ -13,9 +13,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 from scheduler.timetable.errors import shown, timezone_error
+
+# Zones are those of the package tzdata, whatever files a machine has of its own: those may be older or newer, and two
+# machines would not agree on when a day begins. In the whole process, as Celery's own schedules follow them, too.
+reset_tzpath(())
+ZoneInfo.clear_cache()
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -28,7 +33,7 @@ _SECOND = timedelta(seconds=1)
 EARLIEST = (datetime(1, 1, 3, tzinfo=UTC) - EPOCH) // _SECOND
 LATEST = (NEVER - EPOCH) // _SECOND
 
-# Finer than the shortest stretch between two changes in any zone (Africa/Freetown 1939: under four days), so a
+# Finer than the shortest stretch between two changes in any zone (America/Recife 2000: under seven days), so a
 # change that is soon taken back is not stepped over.
 _PROBE = 3 * DAY
 # No offset has ever jumped by more than 24 hours.

@@ -20,8 +20,9 @@ from django.db.models.functions import Coalesce, Greatest, Now
 
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
-from scheduler.models import Attempt, AttemptStatus, Lane, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Lane, TaskRun, TaskState
 from scheduler.models.attempt import AttemptQuerySet
+from scheduler.models.task import UNDER_WAY
 
 MAX_DELIVERIES = 3
 # How long an attempt that lost its worker waits, by delivery: what killed one worker at once might kill the next.
@@ -96,6 +97,18 @@ def fail(held: Claim, *, reason: dict[str, object], now: datetime) -> bool:
     return _finish(held, AttemptStatus.ERROR, AttemptStatus.KILLED, reason, now)
 
 
+def abandon(held: Claim, *, reason: dict[str, object], now: datetime) -> bool:
+    """As `fail`, for one who does not know what became of its tasks: those that have not ended are canceled.
+
+    False: the lease was lost.
+    """
+    with transaction.atomic():
+        ended = fail(held, reason=reason, now=now)
+        if ended:
+            _cancel_tasks(Attempt.objects.filter(pk=held.attempt_id), now)
+        return ended
+
+
 def give_back(held: Claim, *, now: datetime) -> bool:
     """running > queued: a worker that stops hands its attempt to the next one; the delivery is not counted.
 
@@ -114,13 +127,14 @@ def give_back(held: Claim, *, now: datetime) -> bool:
             lane = Attempt.objects.values_list("lane", flat=True).get(pk=held.attempt_id)
             dispatch.ring(Lane(lane), attempts=1)
             return True
-        return fail(held, reason={"message": "Killed on request."}, now=now)
+        return abandon(held, reason={"message": "Killed on request."}, now=now)
 
 
 def park(held: Claim, *, seconds: float) -> bool:
     """running > queued: the attempt waits, and any worker goes on with it in so many seconds.
 
-    The delivery is not counted. False: the lease was lost, or the attempt is to be killed.
+    It keeps its room in backfill, pool and workflow, as it is under way: without that, others would start in the middle
+    of it. The delivery is not counted. False: the lease was lost, or the attempt is to be killed.
     """
     return bool(
         Attempt.objects.filter(pk=held.attempt_id, lease_token=held.token, status=AttemptStatus.RUNNING).update(
@@ -138,7 +152,9 @@ def kill(attempt_id: int, *, now: datetime) -> bool:
     doomed = Attempt.objects.filter(pk=attempt_id, status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
     with transaction.atomic():
         moved = doomed.update(**_killed("Killed on request.", now))
-        if moved and Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.KILLED).exists():
+        killed = Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.KILLED)
+        if moved and killed.exists():
+            _cancel_tasks(killed, now)
             _pass_turn(attempt_id, now)
         return bool(moved)
 
@@ -195,6 +211,7 @@ def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
         list(doomed.order_by("pk").select_for_update(no_key=True).values_list("pk"))
         pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
         killed = doomed.update(**_killed(reason, now))
+        _cancel_tasks(rows.filter(status=AttemptStatus.KILLED, cancel_requested_at=now), now)
         turns.release_each(pool_ids=pools, now=now)
         return killed
 
@@ -244,6 +261,16 @@ def _killed(message: str, now: datetime) -> dict[str, Any]:
     }
 
 
+def _cancel_tasks(ended: AttemptQuerySet, now: datetime) -> None:
+    """What had begun before these attempts ended, as one that waited or lost its worker, and will not go on.
+
+    Of killed ones all that has not ended, as a worker does.
+    """
+    begun = TaskRun.objects.filter(attempt__in=ended.filter(started_at__isnull=False).order_by())
+    blocked = Q(state=TaskState.BLOCKED, attempt__status=AttemptStatus.KILLED)
+    begun.filter(Q(state__in=UNDER_WAY) | blocked).update(state=TaskState.CANCELED, updated_at=now)
+
+
 def _pass_turn(attempt_id: int, now: datetime) -> None:
     ended = Attempt.objects.only("workflow", "backfill", "pool").get(pk=attempt_id)
     released = turns.pass_on(
@@ -281,6 +308,7 @@ def _take_back(attempt: Attempt, now: datetime) -> None:
         mine.update(status=AttemptStatus.QUEUED, released_at=Now() + wait, **fence)
         return  # the tick rings when the wait is over
     if ended:
+        _cancel_tasks(Attempt.objects.filter(pk=attempt.pk), now)
         _pass_turn(attempt.pk, now)
 
 

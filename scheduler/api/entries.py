@@ -120,13 +120,19 @@ def attempt_entry(run: Run, session: SessionRow) -> Entry:
     }
 
 
+def wire_status(run: Run) -> str:
+    """As Digdag has it, one that has begun is running until it is done, also while it waits for a worker to go on."""
+    begun = run.status == AttemptStatus.QUEUED and run.started_at is not None
+    return str(AttemptStatus.RUNNING if begun else run.status)
+
+
 def run_entry(run: Run) -> Entry:
     """The attempt alone, as the last one of its session is shown."""
     entry = {
         "id": str(run.id),
         "index": run.number,
         "params": run.params,
-        "status": str(run.status),
+        "status": wire_status(run),
         "done": run.status in DONE,
         "success": run.status == AttemptStatus.SUCCESS,
         "cancelRequested": run.cancel_requested_at is not None,

@@ -27,6 +27,7 @@ class Run(NamedTuple):
     finished_at: datetime | None
     cancel_requested_at: datetime | None
     pool_id: int | None
+    started_at: datetime | None = None
 
 
 class SessionRow(NamedTuple):
@@ -52,6 +53,7 @@ RUN = (
     "finished_at",
     "cancel_requested_at",
     "pool_id",
+    "started_at",
 )
 WIDTH = len(RUN)
 SESSION_OF_ATTEMPT = (

@@ -76,7 +76,7 @@ def _guarded(lease: Lease, known: Known, clock: Clock) -> None:
         # Our own fault: the attempt must not hang until three workers have met it.
         log.exception("attempt_broke", attempt=lease.claim.attempt_id)
         reason: dict[str, object] = {"message": f"Hindcast could not run this attempt: {type(error).__name__}."}
-        attempts.fail(lease.claim, reason=reason, now=clock())
+        attempts.abandon(lease.claim, reason=reason, now=clock())
 
 
 def _run(lease: Lease, known: Known, clock: Clock) -> None:

@@ -21,6 +21,15 @@ class TaskState(models.TextChoices):
     CANCELED = "canceled", "Canceled"
 
 
+UNDER_WAY = (
+    TaskState.READY,
+    TaskState.RUNNING,
+    TaskState.PLANNED,
+    TaskState.RETRY_WAITING,
+    TaskState.GROUP_RETRY_WAITING,
+)
+
+
 class TaskRun(models.Model):
     """One step of an attempt (`+load`), in the order of the definition. Position 0 is the workflow itself."""
 

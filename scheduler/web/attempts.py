@@ -21,9 +21,9 @@ from scheduler.web import log
 from scheduler.web.crumbs import session_crumbs
 from scheduler.web.frame import BACKFILL, RUN, Link, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page
-from scheduler.web.rows import attempt_row, reason_text, schedule_of, text_of, zone_of
+from scheduler.web.rows import attempt_row, reason_text, schedule_of, state_of, text_of, zone_of
 from scheduler.web.slots import slot_facts
-from scheduler.web.states import ATTEMPT_STATES, State
+from scheduler.web.states import ATTEMPT_STATES, BEGUN, State
 from scheduler.web.strips import backfill_href
 from scheduler.web.task_rows import light, task_row, task_tree
 from scheduler.web.times import moment
@@ -189,6 +189,7 @@ def _live_facts(request: HttpRequest, attempt: Attempt, now: datetime) -> dict[s
         "reason_facts": _reason_facts(attempt.reason),
         "failed": attempt.status in (AttemptStatus.ERROR, AttemptStatus.KILLED),
         "started": moment(attempt.started_at, where, now),
+        "goes_on": moment(attempt.released_at, where, now) if state_of(attempt) is BEGUN else None,
         "finished": moment(attempt.finished_at, where, now),
         "index": attempt.index,
         "lane": attempt.lane,

@@ -10,7 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
 
 from scheduler.models import Attempt, AttemptStatus, Schedule, Session
-from scheduler.web.states import ATTEMPT_STATES, WAITING, State
+from scheduler.web.states import ATTEMPT_STATES, BEGUN, WAITING, State
 from scheduler.web.times import Moment, duration, moment, zone_or_utc
 
 REASON_LENGTH = 300
@@ -58,6 +58,8 @@ def attempt_row(attempt: Attempt, now: datetime, *, schedule: Schedule | None = 
 def state_of(attempt: Attempt) -> State:
     if attempt.status == AttemptStatus.QUEUED and attempt.released_at is None:
         return WAITING
+    if attempt.status == AttemptStatus.QUEUED and attempt.started_at is not None:
+        return BEGUN
     return ATTEMPT_STATES[attempt.status]
 
 

@@ -18,6 +18,7 @@ class State:
 MISSING = State("missing", "missing")
 SKIPPED = State("skipped", "skipped")
 WAITING = State("queued", "waits for its turn")
+BEGUN = State("queued", "waits to go on")
 ATTEMPT_STATES = {status.value: State(status.value, status.value) for status in AttemptStatus}
 TASK_STATES = {
     TaskState.BLOCKED.value: State("queued", "blocked"),

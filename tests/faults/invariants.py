@@ -13,6 +13,7 @@ I8   a backfill has as many attempts as it says
 I9   no process and no workspace is left of what ended, and the broker holds no more than its window of doorbells,
      none of them taken and not acknowledged
 I10  a session has an attempt
+I11  no task of a done attempt is under way
 
 That the suite can fail was tried by hand, one change at a time, each taken back afterwards:
 
@@ -78,6 +79,12 @@ QUERIES = {
         SELECT attempt.id, task.full_name
           FROM scheduler_attempt attempt JOIN scheduler_taskrun task ON task.attempt_id = attempt.id
          WHERE attempt.status = 'killed' AND task.started_at > attempt.finished_at""",
+    "I11 a task of what is done is under way": f"""
+        SELECT attempt.id, attempt.status, task.full_name, task.state
+          FROM scheduler_attempt attempt JOIN scheduler_taskrun task ON task.attempt_id = attempt.id
+         WHERE attempt.status IN {DONE}
+           AND (task.state IN ('ready', 'running', 'planned', 'retry_waiting', 'group_retry_waiting')
+                OR (task.state = 'blocked' AND attempt.status = 'killed'))""",
     "I8 a backfill and its attempts differ": """
         SELECT backfill.id, backfill.sessions, count(attempt.id)
           FROM scheduler_backfill backfill LEFT JOIN scheduler_attempt attempt ON attempt.backfill_id = backfill.id

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from projects import archives
+from projects import archives, secrets
 from projects.models import WorkflowDefinition
 from scheduler import dispatch
+from scheduler.execution import lease
 from scheduler.execution.drain import drain
-from scheduler.execution.lease import keeper
+from scheduler.execution.lease import Lease, keeper, seconds
 from scheduler.models import Attempt, AttemptStatus, Lane, LogChunk, Session, TaskRun
 
 SESSION_TIME = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)
@@ -54,17 +56,34 @@ def queue(make_definition: Callable[..., WorkflowDefinition]) -> Callable[..., A
 
 
 @pytest.fixture
-def execute(queue: Callable[..., Attempt], settings: Any, tmp_path: Path) -> Callable[..., Attempt]:
+def execute(execute_with: Callable[..., Attempt]) -> Callable[..., Attempt]:
     """execute({…}): the attempt, after it was run in this process."""
-    settings.HINDCAST_WORK_DIR = tmp_path / "work"
+    return partial(execute_with, {})
 
-    def run(document: Mapping[str, Any], **fields: Any) -> Attempt:
+
+@pytest.fixture
+def execute_with(
+    queue: Callable[..., Attempt], settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Attempt]:
+    """execute_with({"http.user": "ann"}, {…}): the same, in a project with these secrets."""
+    settings.HINDCAST_WORK_DIR = tmp_path / "work"
+    # The keeper's own connection sees nothing of a test's transaction, and would take every attempt for lost.
+    monkeypatch.setattr(lease, "renew", _keep)
+
+    def run(values: Mapping[str, str], document: Mapping[str, Any], **fields: Any) -> Attempt:
         attempt = queue(document, **fields)
+        for key, value in values.items():
+            secrets.put(project_id=attempt.workflow.project_id, key=key, value=value, now=attempt.created_at)
         drain(Lane.MANUAL)
         attempt.refresh_from_db()
         return attempt
 
     return run
+
+
+def _keep(leases: list[Lease]) -> None:
+    for held in leases:
+        held.renewed_at = seconds()
 
 
 @pytest.fixture

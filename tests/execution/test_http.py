@@ -1,7 +1,7 @@
 """`http>` against a web site of the test's own."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from projects import secrets
 from scheduler import attempts
 from scheduler.execution.drain import drain
 from scheduler.execution.operators import errand
@@ -30,23 +29,6 @@ def site(settings: Any) -> Iterator[Site]:
     settings.HINDCAST_HTTP_ALLOW = [site.place]
     with serving(site):
         yield site
-
-
-@pytest.fixture
-def execute_with(queue: Execute, settings: Any, tmp_path: Path) -> Execute:
-    """execute_with({"http.user": "ann"}, {…}): the attempt, run in a project with these secrets."""
-    settings.HINDCAST_WORK_DIR = tmp_path / "work"
-
-    def run(values: Mapping[str, str], document: Mapping[str, Any], **fields: Any) -> Attempt:
-        attempt = queue(document, **fields)
-        for key, value in values.items():
-            project = attempt.workflow.project_id
-            secrets.put(project_id=project, key=key, value=value, now=attempt.created_at)
-        drain(Lane.MANUAL)
-        attempt.refresh_from_db()
-        return attempt
-
-    return run
 
 
 def ask(site: Site, path: str = "/", **settings: Any) -> dict[str, Any]:

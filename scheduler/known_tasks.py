@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from threading import Lock
 
 from django.conf import settings
 
@@ -13,11 +14,13 @@ from scheduler.models import Lane
 
 MOST_SHOWN = 10
 LONGEST_QUEUE = 100
+_DISCOVERY = Lock()
 
 
 def names() -> list[str]:
     """All that are registered here, in order."""
-    _discovered()
+    with _DISCOVERY:  # Celery answers a second thread at once, with what the first has not found yet
+        _discovered()
     return sorted(name for name in app.tasks if name != DRAIN_TASK and not _is_celerys_own(name))
 
 

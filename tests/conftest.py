@@ -11,7 +11,7 @@ from django.db import connection
 
 from projects import apikeys
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
-from scheduler.execution.run import definition_of
+from scheduler.execution.facts import definition_of
 from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.timetable import Kind, Timetable
 from tests.processes import live_worker, own_broker, start_beat, start_process, start_worker, wait_until

@@ -1,42 +1,36 @@
 """Runs one claim: the tasks of the definition, one after the other, to the end of the attempt."""
 
-import json
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from typing import Any
-from uuid import UUID
+from datetime import timedelta
+from functools import partial
 
 import structlog
 from django.db import connection
 
 from projects.masking import Known
-from projects.models import WorkflowDefinition
 from scheduler import attempts
-from scheduler.attempts import Claim
 from scheduler.away import database_is_away
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
 from scheduler.execution.beside import Answer, Beside
 from scheduler.execution.child import Child, environment
-from scheduler.execution.journal import Clock, Journal, Resumed
+from scheduler.execution.facts import Definition, Facts, definition_of, neighbours
+from scheduler.execution.journal import Clock, Journal
 from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
 from scheduler.execution.log import TaskLog
 from scheduler.execution.masked_logs import masked_logs
 from scheduler.execution.operators import OPERATORS
 from scheduler.execution.operators.base import Context, Outcome, TaskFailed, TryLater
 from scheduler.execution.others import OtherWorkflows
-from scheduler.execution.plan import PlanRefused, Spec, plan
+from scheduler.execution.plan import PlanRefused
 from scheduler.execution.secrets import AttemptSecrets
 from scheduler.execution.task import ERROR, FAILED, Task
 from scheduler.execution.template import TemplateError, render
 from scheduler.execution.variables import BuiltIns, Variables, plain
 from scheduler.execution.workspace import Workspace
-from scheduler.models import Schedule, TaskState
-from scheduler.timetable import TimetableError
+from scheduler.models import TaskState
 
 SAME_MOMENT_SECONDS = 0.2
 # How often what runs beside this thread is looked at, for the log to be read while it grows.
@@ -97,79 +91,6 @@ def _run(lease: Lease, known: Known, clock: Clock) -> None:
         _Run(lease, facts, definition, journal, workspace, secrets, clock).to_the_end()
     finally:
         workspace.remove()
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What never changes of a workflow definition, ready to run. `root` is the refusal of a document that is not."""
-
-    workflow_id: int
-    project_id: int
-    timezone: str
-    archive: str
-    root: Spec | PlanRefused
-
-
-@lru_cache(maxsize=1024)
-def definition_of(definition_id: int) -> Definition:
-    row = WorkflowDefinition.objects.select_related("workflow", "revision").get(pk=definition_id)
-    try:
-        root: Spec | PlanRefused = plan(row.workflow.name, row.document)
-    except PlanRefused as refusal:
-        root = refusal
-    return Definition(row.workflow_id, row.workflow.project_id, row.timezone, row.revision.archive, root)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a run needs to know of its attempt and session; read at the start, in one query."""
-
-    attempt_id: int
-    definition_id: int
-    session_id: int
-    name: str
-    params: Mapping[str, Any]
-    last_executed_session_time: datetime | None
-    again: bool  # it was begun before
-    session_time: datetime
-    session_uuid: UUID
-    resumed: Resumed | None
-
-    @classmethod
-    def of(cls, claim: Claim) -> "Facts":
-        with connection.cursor() as cursor:
-            cursor.execute(_FACTS, [claim.attempt_id])
-            row = cursor.fetchone()
-        if row is None:  # deleted with its project
-            raise LeaseLost
-        pk, definition, session, name, params, last_executed, again, session_time, session_uuid, *resumed = row
-        return cls(
-            attempt_id=pk,
-            definition_id=definition,
-            session_id=session,
-            name=name,
-            params=json.loads(params),
-            last_executed_session_time=last_executed and _instant(last_executed),
-            again=bool(again),
-            session_time=_instant(session_time),
-            session_uuid=session_uuid if isinstance(session_uuid, UUID) else UUID(session_uuid),
-            resumed=Resumed(*resumed) if resumed[0] is not None else None,
-        )
-
-
-# By hand, since every attempt passes here: building the query takes the ORM longer than the database needs for it.
-_FACTS = """
-    SELECT attempt.id, attempt.definition_id, attempt.session_id, attempt.name, attempt.params,
-           attempt.last_executed_session_time, attempt.lease_token > 1, session.session_time, session.uuid,
-           attempt.resumed_from_id, attempt.resume_position
-      FROM scheduler_attempt attempt JOIN scheduler_session session ON session.id = attempt.session_id
-     WHERE attempt.id = %s
-"""
-
-
-def _instant(value: datetime) -> datetime:
-    """SQLite keeps instants in UTC, without saying so."""
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class _Run:
@@ -392,16 +313,3 @@ def _facts(error: HindcastError) -> dict[str, object]:
     elif isinstance(error, TemplateError):
         facts["variable"] = storable.text(error.reference)
     return facts
-
-
-def neighbours(workflow_id: int, session_time: datetime) -> tuple[datetime | None, datetime | None] | None:
-    """The schedule's session times before and after, whether or not they ran; None when there is no schedule."""
-    schedule = Schedule.objects.filter(workflow=workflow_id).first()
-    if schedule is None:
-        return None
-    try:
-        around = (schedule.timetable.previous(session_time), schedule.timetable.next(session_time))
-    except TimetableError:
-        return None
-    before, after = (slot.session_time if slot else None for slot in around)
-    return before, after

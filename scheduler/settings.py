@@ -20,6 +20,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+import scheduler.timetable  # noqa: F401 - first of all: it says where all apps find time zones
 from scheduler.broker import broker_url
 from scheduler.execution.masked_logs import masked_line
 

@@ -38,9 +38,12 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return visible.filter(~Exists(shared) | Exists(shared.filter(group__user=user.pk)))
 
     def with_newest_revision(self) -> ProjectQuerySet:
-        """With `newest_revision_id`; empty for a project that nothing was pushed to yet."""
-        newest = Revision.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-        return self.annotate(newest_revision_id=Subquery(newest))
+        """With `newest_revision_id` and `_name`; empty for a project that nothing was pushed to yet."""
+        newest = Revision.objects.filter(project=OuterRef("pk")).order_by("-pk")
+        return self.annotate(
+            newest_revision_id=Subquery(newest.values("pk")[:1]),
+            newest_revision_name=Subquery(newest.values("name")[:1]),
+        )
 
 
 class Project(models.Model):

@@ -56,7 +56,8 @@ class SecretValue(str):
 def put(*, project_id: int, key: str, value: str, now: datetime) -> None:
     """Set a secret, over an earlier one. Raises InvalidSecret, and Project.DoesNotExist when no such one is live."""
     check_key(key)
-    sealed = sealing.seal(_checked(value), owner=(project_id, key))
+    check_value(value)
+    sealed = sealing.seal(value, owner=(project_id, key))
     with transaction.atomic():
         project = Project.objects.live().select_for_update().get(pk=project_id)  # a deletion comes before or after
         Secret.objects.update_or_create(project=project, key=key, defaults={"sealed": sealed, "updated_at": now})
@@ -112,11 +113,11 @@ def check_key(key: str) -> None:
 
 
 @sensitive_variables()
-def _checked(value: str) -> str:
+def check_value(value: str) -> None:
+    """Raises InvalidSecret unless `value` is one: a text of at most MOST_VALUE_BYTES in UTF-8."""
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
         raise InvalidSecret("value", "It is no text: it has half of a surrogate pair.") from None
     if size > MOST_VALUE_BYTES:
         raise InvalidSecret("value", f"It is longer than {MOST_VALUE_BYTES:,} bytes.")
-    return value

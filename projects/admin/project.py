@@ -3,14 +3,22 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import FileResponse, Http404, HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
-from projects.admin.columns import document_column, link_column, list_links, list_url, moment_column
+from projects import archives
+from projects.admin.columns import EMPTY, document_column, link_column, list_links, list_url, moment_column, row_link
 from projects.admin.lists import HindcastAdmin, KeysetAdmin, ReadOnlyAdmin, linked, row_id
 from projects.models import Project, ProjectGroup, Revision, Workflow, WorkflowDefinition
 
 SOME = 50  # how many workflows one search text may stand for
+DOWNLOAD = "projects_revision_archive"
 
 
 class GroupInline(admin.TabularInline[ProjectGroup, Project]):
@@ -33,11 +41,31 @@ class GroupInline(admin.TabularInline[ProjectGroup, Project]):
         return self.has_change_permission(request, obj)
 
 
+class LiveFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "live"), ("deleted", "deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Project]) -> QuerySet[Project]:
+        if self.value() not in ("live", "deleted"):
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "live")
+
+
 class ProjectAdmin(HindcastAdmin[Project]):
     """Registered by the scheduler's admin, which adds the deletion."""
 
     path_to_project = "pk"
-    list_display = ("name", moment_column("created_at", "Created"), "contents")
+    list_display = (
+        "name",
+        "newest",
+        moment_column("created_at", "Created"),
+        moment_column("deleted_at", "Deleted"),
+        "contents",
+    )
+    list_filter = (LiveFilter,)
     search_fields = ("name",)
     search_help_text = "Part of a name."
     ordering = ("name",)
@@ -53,12 +81,22 @@ class ProjectAdmin(HindcastAdmin[Project]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def for_list(self, rows: QuerySet[Project]) -> QuerySet[Project]:
+        return rows.with_newest_revision()  # type: ignore[attr-defined, no-any-return]
+
+    @admin.display(description="Newest revision")
+    def newest(self, project: Project) -> str:
+        revision = getattr(project, "newest_revision_id", None)
+        name = getattr(project, "newest_revision_name", "")
+        return row_link(Revision(pk=revision, name=name)) if revision else EMPTY
+
     @admin.display(description="Contents")
     def contents(self, project: Project) -> str:
         return list_links(
             (list_url("projects_workflow", project=project.pk), "Workflows"),
             (list_url("projects_revision", project=project.pk), "Revisions"),
             (list_url("scheduler_schedule", project=project.pk), "Schedules"),
+            (list_url("projects_secret", project=project.pk), "Secrets"),
         )
 
 
@@ -71,14 +109,41 @@ class RevisionAdmin(KeysetAdmin[Revision]):
         moment_column("created_at", "Created"),
         "created_by",
         "definitions",
+        "files",
     )
     list_select_related = ("project", "created_by")
-    list_filter = (linked("project", Project),)
+    list_filter = (linked("project", Project), linked("user", User, "created_by"))
     search_fields = ("name",)
     search_help_text = "An id, or how a name starts."
     sections = (
-        (None, ("name", "project", "archive", moment_column("created_at", "Created"), "created_by", "definitions")),
+        (None, ("name", "project", moment_column("created_at", "Created"), "created_by", "definitions")),
+        ("Archive", ("files", "archive_md5", "archive")),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("<path:object_id>/archive/", self.admin_site.admin_view(self.download), name=DOWNLOAD)
+        return [own, *super().get_urls()]
+
+    def download(self, request: HttpRequest, object_id: str) -> FileResponse:
+        """The archive, byte for byte as it was pushed."""
+        revision = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, revision):
+            raise PermissionDenied
+        if revision is None or not revision.archive:
+            raise Http404("There is no archive.")
+        try:
+            content = archives.original(revision.archive)
+        except FileNotFoundError as gone:
+            raise Http404("The archive is not in the storage any more.") from gone
+        name = f"{revision.project.name}-{revision.name}.tar.gz"
+        return FileResponse(content, as_attachment=True, content_type="application/gzip", filename=name)
+
+    @admin.display(description="Archive")
+    def files(self, revision: Revision) -> str:
+        if not revision.archive:
+            return "no files"
+        url = reverse(f"admin:{DOWNLOAD}", args=[revision.pk])
+        return format_html('<a href="{}">Download</a> ({})', url, filesizeformat(revision.archive_size))
 
     def found(self, rows: QuerySet[Revision], term: str) -> QuerySet[Revision]:
         number = row_id(term)
@@ -123,7 +188,11 @@ class WorkflowDefinitionAdmin(KeysetAdmin[WorkflowDefinition]):
         "timezone",
     )
     list_select_related = ("workflow__project", "revision")
-    list_filter = (linked("workflow", Workflow), linked("revision", Revision))
+    list_filter = (
+        linked("workflow", Workflow),
+        linked("revision", Revision),
+        linked("project", Project, "workflow__project"),
+    )
     search_fields = ("workflow__name",)
     search_help_text = "An id, or the exact name of a workflow."
     sections = ((None, ("workflow", "revision", "timezone", document_column("document", "Document"))),)

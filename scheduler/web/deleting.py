@@ -29,7 +29,7 @@ def project_delete(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method != "POST":
         return ask(
             request,
-            Page(title=f"Delete the project {project.name}", at="projects", crumbs=project_crumbs(project)),
+            Page(title=f"Delete the project “{project.name}”", at="projects", crumbs=project_crumbs(project)),
             text=f"{ends_text(project.pk)} {STAYS}",
             buttons=[Button("Delete the project")],
             back=reverse("project", args=[project.pk]),
@@ -38,7 +38,7 @@ def project_delete(request: HttpRequest, project_id: int) -> HttpResponse:
         deletion.delete(project.pk, now=timezone.now())
     except deletion.ProjectNotFound as gone:
         raise Http404(gone.message) from gone
-    messages.info(request, f"The project {project.name} is deleted.")
+    messages.info(request, f"The project “{project.name}” is deleted.")
     return redirect("projects")
 
 

@@ -36,6 +36,11 @@ class Contents:
     lasts: Counter[str] = field(default_factory=Counter)
 
     @property
+    def workflows_text(self) -> str:
+        """`1 workflow`, `10,000 workflows`."""
+        return "1 workflow" if self.workflows == 1 else f"{self.workflows:,} workflows"
+
+    @property
     def schedules(self) -> str:
         """`3 on, 1 off`."""
         parts = [f"{count:,} {word}" for count, word in ((self.on, "on"), (self.off, "off")) if count]

@@ -72,7 +72,8 @@ class PushForm(forms.Form):
         ].help_text = (
             f"A tar.gz of the project's folder, at most {filesizeformat(most)}: tar czf project.tar.gz -C FOLDER ."
         )
-        self.fields["archive"].widget.attrs["data-most"] = str(most)
+        told = {"data-most": str(most), "data-too-large": f"This file is larger than {filesizeformat(most)}."}
+        self.fields["archive"].widget.attrs.update(told)
         if project:
             del self.fields["project"]
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from projects import secrets as verbs
 from projects.models import NAME_LENGTH, Project, Secret
+from projects.secret_field import SecretValueField
 from projects.secrets import InvalidSecret
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import project_crumbs
@@ -37,21 +38,7 @@ class SecretForm(forms.Form):
         error_messages={"required": "Give the secret a key."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
     )
-    value = forms.CharField(
-        label="Value",
-        strip=False,
-        help_text="Nobody can read it back. Tasks get it by its key.",
-        error_messages={"required": "Give the value; it is not kept from the last try."},
-        widget=forms.Textarea(attrs={"autocomplete": "off", "spellcheck": "false", "rows": 3, "class": "code"}),
-    )
-
-    def clean_value(self) -> str:
-        """Line ends as they were pasted: a browser sends each as two characters."""
-        return str(self.cleaned_data["value"]).replace("\r\n", "\n")
-
-    def without_value(self) -> SecretForm:
-        self.data = {name: text for name, text in self.data.items() if name != "value"}
-        return self
+    value = SecretValueField()
 
 
 @require_safe
@@ -69,13 +56,13 @@ def secret_set(request: HttpRequest, project_id: int) -> HttpResponse:
     project = _kept(request, project_id)
     form = SecretForm(request.POST)
     if not form.is_valid():
-        return _page(request, project, form.without_value())
+        return _page(request, project, form)
     key = form.cleaned_data["key"]
     try:
         verbs.put(project_id=project.pk, key=key, value=form.cleaned_data["value"], now=timezone.now())
     except InvalidSecret as refusal:
         form.add_error(refusal.field, refusal.problem)
-        return _page(request, project, form.without_value())
+        return _page(request, project, form)
     except Project.DoesNotExist as gone:
         raise Http404("The project was deleted.") from gone
     messages.info(request, f"The secret {key} is set.")
@@ -91,7 +78,7 @@ def secret_delete(request: HttpRequest, project_id: int, key: str) -> HttpRespon
             raise Http404("There is no secret of this key.")
         return ask(
             request,
-            Page(title=f"Delete the secret {key}", at="projects", crumbs=_crumbs(project)),
+            Page(title=f"Delete the secret “{key}”", at="projects", crumbs=_crumbs(project)),
             text="Tasks that ask for it fail from now on. Its value is gone for good.",
             buttons=[Button("Delete the secret")],
             back=reverse("secrets", args=[project.pk]),

@@ -1,7 +1,8 @@
 """Where the pages are."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
 
 from scheduler.web import (
     acting,
@@ -23,6 +24,15 @@ from scheduler.web import (
 from scheduler.web.health import healthz, livez
 from scheduler.web.signing_in import login
 
+
+class RowId(IntConverter):
+    """A number that a row's id can be, in every database."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(RowId, "row")
+
 urlpatterns = [
     path("", schedules.schedule_list, name="schedules"),
     path("schedules/<int:schedule_id>", schedules.schedule_page, name="schedule"),
@@ -32,19 +42,19 @@ urlpatterns = [
     path("schedules/<int:schedule_id>/backfill", backfilling.backfill_form, name="backfill_form"),
     path("projects", projects.project_list, name="projects"),
     path("projects/push", pushing.project_push, name="project_push"),
-    path("projects/<int:project_id>", project.project_page, name="project"),
-    path("projects/<int:project_id>/push", pushing.project_push, name="project_push_to"),
-    path("projects/<int:project_id>/delete", deleting.project_delete, name="project_delete"),
-    path("projects/<int:project_id>/secrets", secrets.secret_list, name="secrets"),
-    path("projects/<int:project_id>/secrets/set", secrets.secret_set, name="secret_set"),
-    path("projects/<int:project_id>/secrets/<str:key>/delete", secrets.secret_delete, name="secret_delete"),
-    path("projects/<int:project_id>/revisions/<int:revision_id>", revisions.revision_page, name="revision"),
+    path("projects/<row:project_id>", project.project_page, name="project"),
+    path("projects/<row:project_id>/push", pushing.project_push, name="project_push_to"),
+    path("projects/<row:project_id>/delete", deleting.project_delete, name="project_delete"),
+    path("projects/<row:project_id>/secrets", secrets.secret_list, name="secrets"),
+    path("projects/<row:project_id>/secrets/set", secrets.secret_set, name="secret_set"),
+    path("projects/<row:project_id>/secrets/<path:key>/delete", secrets.secret_delete, name="secret_delete"),
+    path("projects/<row:project_id>/revisions/<row:revision_id>", revisions.revision_page, name="revision"),
     path(
-        "projects/<int:project_id>/revisions/<int:revision_id>/archive",
+        "projects/<row:project_id>/revisions/<row:revision_id>/archive",
         revisions.revision_archive,
         name="revision_archive",
     ),
-    path("projects/<int:project_id>/workflows/<int:workflow_id>/start", starting.workflow_start, name="workflow_start"),
+    path("projects/<row:project_id>/workflows/<row:workflow_id>/start", starting.workflow_start, name="workflow_start"),
     path("backfills", backfills.backfill_list, name="backfills"),
     path("backfills/<int:backfill_id>", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/progress", backfills.backfill_progress, name="backfill_progress"),

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from projects import apikeys
-from projects.models import Project, Revision, Workflow, WorkflowDefinition
+from projects.models import Project, Revision, Secret, Workflow, WorkflowDefinition
 from scheduler.models import (
     Attempt,
     AttemptStatus,
@@ -60,10 +60,10 @@ def superuser_client(root: User, enter: Callable[[User], Client]) -> Client:
 
 @pytest.fixture
 def make_staff(make_user: Callable[..., User]) -> Callable[..., User]:
-    """A user of the admin who may look at everything, and what is named."""
+    """A user of the admin who may look at everything, keys of secrets, too, and what is named."""
 
     def make(username: str = "sam", *permissions: str) -> User:
-        return make_user(username, *VIEW, *permissions, is_staff=True)
+        return make_user(username, *VIEW, "projects.change_secret", *permissions, is_staff=True)
 
     return make
 
@@ -118,6 +118,7 @@ def populate(db: None, root: User) -> Callable[[int], None]:
                 schedule=schedule, session_time=NOW + timedelta(days=1), reason=SkipReason.OVERTIME, created_at=NOW
             )
             Pool.objects.create(name=f"pool{number}", slots=2)
+            Secret.objects.create(project=project, key=f"s{number}", sealed="sealed", updated_at=NOW)
             apikeys.issue(user=root, name=f"k{number}", now=NOW, project=project)
 
     return fill

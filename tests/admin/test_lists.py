@@ -13,11 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from projects.models import ApiKey, Project, Revision, Workflow, WorkflowDefinition
+from projects.models import ApiKey, Project, Revision, Secret, Workflow, WorkflowDefinition
 from scheduler.models import Attempt, Backfill, LogChunk, Pool, Schedule, Session, Skip, TaskRun
 
 MODELS = [
-    *(Project, Revision, Workflow, WorkflowDefinition, ApiKey),
+    *(Project, Revision, Workflow, WorkflowDefinition, Secret, ApiKey),
     *(Schedule, Session, Attempt, Backfill, TaskRun, LogChunk, Pool, Skip),
 ]
 LARGE = [Session, Attempt, Backfill, TaskRun, LogChunk, Skip, Revision, WorkflowDefinition]
@@ -145,6 +145,8 @@ def test_filters_do_not_keep_the_page_and_pages_keep_the_filters(superuser_clien
         (Revision, "project", Project),
         (WorkflowDefinition, "workflow", Workflow),
         (WorkflowDefinition, "revision", Revision),
+        (WorkflowDefinition, "project", Project),
+        (Secret, "project", Project),
         (ApiKey, "project", Project),
     ],
 )

@@ -263,8 +263,14 @@ def test_neither_row_nor_value_shows_the_secret(project: Project, put: Callable[
     assert f"{value}" == CANARY
 
 
-def test_the_admin_has_no_page_of_secrets() -> None:
-    assert Secret not in site._registry
+def test_the_admin_reads_no_value(rf: Any, admin_user: Any, project: Project, put: Callable[..., None]) -> None:
+    put()
+    request = rf.get("/")
+    request.user = admin_user
+
+    (row,) = site._registry[Secret].get_queryset(request)
+
+    assert "sealed" in row.get_deferred_fields()
 
 
 def test_the_report_of_an_error_shows_no_value(

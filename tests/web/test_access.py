@@ -5,10 +5,22 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from projects import archives, secrets
+from projects.models import Revision
 from scheduler.backfill import backfill
 from scheduler.models import Attempt, Schedule
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+LISTS = ("/", "/projects", "/backfills", "/attempts")
+
+
+def status_of(client: Client, address: str) -> int:
+    answer = client.get(address)
+    if answer.streaming:
+        answer.getvalue()  # an archive is a file, which is open until it was read
+    return answer.status_code
 
 
 @pytest.fixture
@@ -17,12 +29,18 @@ def addresses(schedule: Schedule, make_attempt: Callable[..., Attempt]) -> list[
     attempt = make_attempt(schedule)
     plan = backfill(schedule_id=schedule.pk, attempt_name="fix", from_time=NOW, dry_run=False, now=NOW)
     assert plan.backfill
+    project, revision = schedule.workflow.project_id, schedule.definition.revision_id
+    Revision.objects.filter(pk=revision).update(archive=archives.store({"orders.dig": b"+a:\n"}))
     return [
+        f"/projects/{project}",
+        f"/projects/{project}/revisions/{revision}",
+        f"/projects/{project}/revisions/{revision}/archive",
         f"/schedules/{schedule.pk}",
         f"/schedules/{schedule.pk}/backfill",
         f"/sessions/{attempt.session_id}",
         f"/attempts/{attempt.pk}",
         f"/attempts/{attempt.pk}/live",
+        f"/attempts/{attempt.pk}/tasks",
         f"/attempts/{attempt.pk}/log",
         f"/attempts/{attempt.pk}/log.txt",
         f"/backfills/{plan.backfill.pk}",
@@ -31,13 +49,13 @@ def addresses(schedule: Schedule, make_attempt: Callable[..., Attempt]) -> list[
 
 
 def test_every_page_opens_for_who_may_see_it(page: Client, addresses: list[str]) -> None:
-    answers = {address: page.get(address).status_code for address in [*addresses, "/", "/backfills", "/attempts"]}
+    answers = {address: status_of(page, address) for address in [*addresses, *LISTS]}
 
     assert set(answers.values()) == {200}, answers
 
 
 def test_every_page_asks_to_sign_in_and_comes_back(client: Client, addresses: list[str]) -> None:
-    for address in [*addresses, "/", "/backfills", "/attempts"]:
+    for address in [*addresses, *LISTS]:
         answer = client.get(address)
 
         assert answer.status_code == 302
@@ -47,11 +65,12 @@ def test_every_page_asks_to_sign_in_and_comes_back(client: Client, addresses: li
 def test_a_project_of_a_group_is_not_there_for_others(page: Client, schedule: Schedule, addresses: list[str]) -> None:
     schedule.workflow.project.groups.add(Group.objects.create(name="finance"))
 
-    answers = {address: page.get(address).status_code for address in addresses}
-    lists = "".join(page.get(address).content.decode() for address in ("/", "/attempts", "/backfills"))
+    answers = {address: status_of(page, address) for address in addresses}
+    lists = "".join(page.get(address).content.decode() for address in LISTS)
 
     assert set(answers.values()) == {404}, answers
     assert schedule.workflow.name not in lists
+    assert schedule.workflow.project.name not in lists
 
 
 def test_a_project_of_a_group_is_there_for_its_members(
@@ -61,11 +80,42 @@ def test_a_project_of_a_group_is_there_for_its_members(
     schedule.workflow.project.groups.add(group)
     operator.groups.add(group)
 
-    assert {page.get(address).status_code for address in addresses} == {200}
+    assert {status_of(page, address) for address in addresses} == {200}
+
+
+def test_what_is_done_with_a_project_of_a_group_is_not_there_for_others(
+    client: Client, schedule: Schedule, make_user: Callable[..., User]
+) -> None:
+    rights = ("projects.add_revision", "projects.delete_project", "projects.change_secret", "scheduler.run_attempt")
+    client.force_login(make_user("all", *rights))
+    project = schedule.workflow.project
+    secrets.put(project_id=project.pk, key="a", value="x", now=NOW)
+    verbs = ["push", "delete", "secrets", "secrets/a/delete", f"workflows/{schedule.workflow_id}/start"]
+    addresses = [f"/projects/{project.pk}/{verb}" for verb in verbs]
+    before = [client.get(address).status_code for address in addresses]
+
+    project.groups.add(Group.objects.create(name="finance"))
+
+    assert set(before) == {200}
+    assert [client.get(address).status_code for address in addresses] == [404] * len(verbs)
+    assert [client.post(address).status_code for address in addresses if address[-7:] != "secrets"] == [404] * 4
+    assert client.post(f"/projects/{project.pk}/secrets/set", {"key": "b", "value": "x"}).status_code == 404
+    assert secrets.keys(project.pk) == ["a"]
 
 
 @pytest.mark.parametrize(
-    "address", ["/schedules/0", "/attempts/99999999", f"/sessions/{'9' * 30}", f"/backfills/{'9' * 5000}"]
+    "address",
+    [
+        "/schedules/0",
+        "/attempts/99999999",
+        f"/sessions/{'9' * 30}",
+        f"/backfills/{'9' * 5000}",
+        f"/projects/{'9' * 30}",
+        f"/projects/1/revisions/{'9' * 30}",
+        f"/projects/{'9' * 30}/revisions/1",
+        f"/projects/{'9' * 30}/revisions/1/archive",
+        f"/projects/{'9' * 18}/revisions/{'9' * 18}",
+    ],
 )
 def test_ids_that_are_not_there_are_not_found(page: Client, address: str) -> None:
     assert page.get(address).status_code == 404
@@ -75,13 +125,15 @@ def test_ids_that_are_not_there_are_not_found(page: Client, address: str) -> Non
     "query",
     ["after=x", f"after={'9' * 40}", "before=%00", "before=-1", "status=nope", "q=%00", "schedule=0", "before=2026"],
 )
-@pytest.mark.parametrize("address", ["/", "/attempts", "/backfills"])
+@pytest.mark.parametrize("address", LISTS)
 def test_odd_parameters_of_lists_do_no_harm(page: Client, schedule: Schedule, address: str, query: str) -> None:
     assert page.get(f"{address}?{query}").status_code == 200
 
 
 def test_a_fragment_asked_for_after_the_login_ended_reloads_its_page(client: Client, addresses: list[str]) -> None:
-    answer = client.get(addresses[4], headers={"HX-Request": "true"})
+    answer = client.get(
+        next(address for address in addresses if address.endswith("/live")), headers={"HX-Request": "true"}
+    )
 
     assert answer["HX-Refresh"] == "true"
 

@@ -44,7 +44,7 @@ def test_it_deletes(remover: Client, schedule: Schedule, make_attempt: Callable[
     html = remover.post(f"/projects/{project.pk}/delete", follow=True).content.decode()
 
     attempt.refresh_from_db()
-    assert "The project sales is deleted." in html
+    assert "The project “sales” is deleted." in html
     assert not Project.objects.live().exists()
     assert attempt.status == AttemptStatus.KILLED
     assert remover.post(f"/projects/{project.pk}/delete").status_code == 404

@@ -1,4 +1,4 @@
-// The theme (at once, before anything is painted), "/" for the search, and a log that follows its end.
+// The theme (at once, before anything is painted), "/" for the search, a log that follows its end, files too large.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -69,10 +69,21 @@
     });
   }
 
+  function tellOfLargeFiles() {
+    for (const input of document.querySelectorAll("input[type=file][data-most]")) {
+      input.addEventListener("change", function () {
+        const tooLarge = input.files[0] && input.files[0].size > Number(input.dataset.most);
+        input.setCustomValidity(tooLarge ? input.dataset.tooLarge : "");
+        input.reportValidity();
+      });
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", function () {
     offerThemes();
     focusSearchOnSlash();
     closeMenuWhenLeft();
     followLog();
+    tellOfLargeFiles();
   });
 })();

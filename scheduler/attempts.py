@@ -267,6 +267,8 @@ def _cancel_tasks(ended: AttemptQuerySet, now: datetime) -> None:
     Of killed ones all that has not ended, as a worker does.
     """
     begun = TaskRun.objects.filter(attempt__in=ended.filter(started_at__isnull=False).order_by())
+    sent = begun.filter(state__in=UNDER_WAY, state_params__has_key="celery")
+    dispatch.revoke_kept(sent.values_list("state_params", flat=True))
     blocked = Q(state=TaskState.BLOCKED, attempt__status=AttemptStatus.KILLED)
     begun.filter(Q(state__in=UNDER_WAY) | blocked).update(state=TaskState.CANCELED, updated_at=now)
 

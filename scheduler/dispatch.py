@@ -4,7 +4,7 @@ A doorbell says "look at the table", nothing more. Losing or doubling one change
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,6 +102,11 @@ def revoke(task_ids: Iterable[str]) -> None:
     ids = list(task_ids)
     if ids:
         transaction.on_commit(lambda: _revoke(ids), robust=True)
+
+
+def revoke_kept(kept: Iterable[Mapping[str, Any]]) -> None:
+    """`revoke` what was sent by tasks that go on no more, by what they kept (`celery>`)."""
+    revoke(what["celery"]["id"] for what in kept if "sent_at" in what.get("celery", {}))
 
 
 def _revoke(task_ids: list[str]) -> None:

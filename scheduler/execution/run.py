@@ -10,7 +10,7 @@ import structlog
 from django.db import connection
 
 from projects.masking import Known
-from scheduler import attempts
+from scheduler import attempts, dispatch
 from scheduler.away import database_is_away
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
@@ -26,7 +26,7 @@ from scheduler.execution.operators.base import Context, Outcome, TaskFailed, Try
 from scheduler.execution.others import OtherWorkflows
 from scheduler.execution.plan import PlanRefused
 from scheduler.execution.secrets import AttemptSecrets
-from scheduler.execution.task import ERROR, FAILED, Task
+from scheduler.execution.task import ENDED, ERROR, FAILED, Task
 from scheduler.execution.template import TemplateError, render
 from scheduler.execution.variables import BuiltIns, Variables, plain
 from scheduler.execution.workspace import Workspace
@@ -285,6 +285,7 @@ class _Run:
         for task, outcome in self._beside.ended(CANCEL_SECONDS, everything=True):
             if isinstance(outcome, Outcome):
                 self._tree.succeed(task, outcome.stored, None, self._clock())
+        dispatch.revoke_kept(task.kept for task in self._tree.tasks.values() if task.state not in ENDED)
         self._tree.cancel(self._clock())
         self._journal.fail({"message": "Killed on request."})
 

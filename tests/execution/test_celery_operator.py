@@ -283,6 +283,26 @@ def test_a_task_in_a_queue_that_takes_too_long_is_revoked(
     assert revoked == [[sent[0]["task_id"]]]
 
 
+def test_a_killed_attempt_revokes_what_it_waits_for(
+    execute: Execute,
+    sent: list[dict[str, Any]],
+    results: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    now: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    revoked: list[list[str]] = []
+    monkeypatch.setattr(app.control, "revoke", lambda ids, connection: revoked.append(ids))
+    other = execute({"+a": {"celery>": "tests.shop.tasks.append", "args": ["x"], "queue": "q"}}, name="other")
+    attempt = execute({"+a": {"celery>": "tests.shop.tasks.append", "args": ["x"], "queue": "q"}})
+
+    with django_capture_on_commit_callbacks(execute=True):
+        kill(attempt.pk, now=now)
+
+    assert revoked == [[sent[1]["task_id"]]]
+    assert not Attempt.objects.get(pk=other.pk).done
+
+
 def test_a_delivery_that_died_after_sending_does_not_send_again_what_the_backend_knows(
     execute: Execute, sent: list[dict[str, Any]], results: Any
 ) -> None:

@@ -76,9 +76,9 @@ def test_a_shell_that_is_not_there_fails_the_task(execute: Execute) -> None:
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        ({"A-B": 1}, "'A-B' in _env: is not a name of the environment"),
-        ({"A": None}, "A: in _env: takes a text."),
-        ({"A": [1]}, "A: in _env: takes a text."),
+        ({"A-B": 1}, "'A-B' is not a name of the environment"),
+        ({"A": None}, "A: in _env: takes a text, not nothing."),
+        ({"A": [1]}, "A: in _env: takes a text, not a list."),
         ({"A": "${'\\0'}"}, "A: in _env: has a NUL in it"),
         ({"A": "${secret:nope}"}, "nope"),
     ],

@@ -19,19 +19,11 @@ def _exported(exported: Mapping[str, object]) -> dict[str, str]:
 
 
 def _own(task: Context) -> dict[str, str]:
-    """`_env`, whose texts may hold secrets."""
-    return {_checked(name): _text(task, name, value) for name, value in (task.config.get("_env") or {}).items()}
-
-
-def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise TaskFailed(f"{name[:50]!r} in _env: is not a name of the environment; it has letters, digits and _.")
-    return name
+    """`_env`, whose texts may hold secrets; its names and kinds of values were checked with the plan."""
+    return {name: _text(task, name, value) for name, value in task.config.get("_env", {}).items()}
 
 
 def _text(task: Context, name: str, value: object) -> str:
-    if value is None or isinstance(value, (dict, list)):
-        raise TaskFailed(f"{name[:50]}: in _env: takes a text.")
     text = task.revealed(value) if isinstance(value, str) else as_text(value)
     if "\0" in text:
         raise TaskFailed(f"{name[:50]}: in _env: has a NUL in it, which no environment takes.")

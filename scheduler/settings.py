@@ -6,6 +6,7 @@ SECRET_KEY     made once and kept under var/ when unset
 DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, LOG_LEVEL, EMAIL_* and HINDCAST_*: see README.md
 """
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -56,6 +57,23 @@ def env_numbers(name: str, default: str) -> list[int]:
     if not all(item.isascii() and item.isdecimal() for item in items):
         raise ImproperlyConfigured(f"{name} is {','.join(items)!r}: give whole numbers, as in {default}.")
     return list(map(int, items))
+
+
+def env_storages(name: str) -> dict[str, dict[str, object]]:
+    """Storages of Django by alias, as JSON: `{"logs": {"BACKEND": "…", "OPTIONS": {…}}}`."""
+    text = os.environ.get(name, "").strip() or "{}"
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not set(given) <= {"archives", "logs"}:
+        raise ImproperlyConfigured(
+            f'{name} is no JSON object of storages: give {{"logs": {{"BACKEND": …}}}}, or archives.'
+        )
+    for alias, storage in given.items():
+        if not isinstance(storage, dict) or not set(storage) <= {"BACKEND", "OPTIONS"} or "BACKEND" not in storage:
+            raise ImproperlyConfigured(f"{name}: {alias} is an object with a BACKEND, and OPTIONS if it needs some.")
+    return given
 
 
 def kept_secret_key() -> str:
@@ -181,6 +199,7 @@ STORAGES = {
         "OPTIONS": {"location": VAR_DIR / "logs"},
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    **env_storages("HINDCAST_STORAGES"),
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(os.environ.get("STATIC_ROOT", VAR_DIR / "static"))

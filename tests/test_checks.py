@@ -1,5 +1,6 @@
 """System checks: wrong settings are refused with what to do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,9 @@ def test_the_defaults_are_fine() -> None:
             "hindcast.E004",
             "HINDCAST_RENEW_SECONDS is 45 and HINDCAST_LEASE_SECONDS 45",
         ),
+        ({"HINDCAST_HTTP_ALLOW": ["intranet"]}, "hindcast.E006", "'intranet' is not a host and a port"),
+        ({"HINDCAST_HTTP_ALLOW": ["10.1:80"]}, "hindcast.E006", "'10.1' is not the usual form of an address"),
+        ({"EMAIL_USE_SSL": True}, "hindcast.E007", "EMAIL_USE_TLS and EMAIL_USE_SSL are both on"),
         ({"DEBUG": True, "ALLOWED_HOSTS": ["localhost", "x.example"]}, "hindcast.W001", "answers to x.example"),
     ],
 )
@@ -101,6 +105,42 @@ def test_a_setting_that_is_no_number_is_named_with_what_would_be_right(tmp_path:
 
     assert answer.returncode == 1
     assert f"ImproperlyConfigured: {name} is 'a few': {says}, or leave it out for" in answer.stderr
+
+
+def test_ports_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    answer = started_with(tmp_path, HINDCAST_HTTP_PORTS="80,http")
+
+    assert answer.returncode == 1
+    assert "ImproperlyConfigured: HINDCAST_HTTP_PORTS is '80,http': give whole numbers" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("/var/logs", "HINDCAST_STORAGES is no JSON object of storages"),
+        ('["logs"]', "HINDCAST_STORAGES is no JSON object of storages"),
+        ('{"default": {"BACKEND": "x"}}', "HINDCAST_STORAGES is no JSON object of storages"),
+        ('{"logs": "x"}', "HINDCAST_STORAGES: logs is an object with a BACKEND"),
+        ('{"logs": {"OPTIONS": {}}}', "HINDCAST_STORAGES: logs is an object with a BACKEND"),
+    ],
+)
+def test_storages_that_are_none_are_refused(tmp_path: Path, said: str, told: str) -> None:
+    answer = started_with(tmp_path, HINDCAST_STORAGES=said)
+
+    assert answer.returncode == 1
+    assert f"ImproperlyConfigured: {told}" in answer.stderr
+
+
+def test_a_storage_of_another_kind_is_taken(tmp_path: Path) -> None:
+    storage = {"logs": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    command = "from scheduler.settings import STORAGES as s; print(s['logs'], s['archives']['BACKEND'])"
+    env = {"PATH": os.environ["PATH"], "HINDCAST_VAR": str(tmp_path), "HINDCAST_STORAGES": json.dumps(storage)}
+
+    answer = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+
+    assert answer.stdout == f"{storage['logs']} projects.storage.WholeFileStorage\n"
 
 
 def test_the_secret_key_is_made_once_and_kept_for_the_owner_alone(tmp_path: Path) -> None:

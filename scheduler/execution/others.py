@@ -1,12 +1,15 @@
-"""Other workflows of the project, for `call>` and `require>`: those of the revision that this attempt runs."""
+"""Other workflows, for `call>` and `require>`: those of the revision that this attempt runs, or of another project."""
 
 import posixpath
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from projects.models import WorkflowDefinition
+from django.db.models import QuerySet
+
+from projects.models import Project, ProjectGroup, WorkflowDefinition
 from scheduler.errors import HindcastError
 from scheduler.execution.called import SUFFIX, document_of
 from scheduler.execution.operators.base import TaskFailed
@@ -34,8 +37,16 @@ class OtherWorkflows:
         document: Mapping[str, Any] = self._definition(name).document
         return document, ""
 
-    def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
-        definition = self._definition(name)
+    def start(
+        self,
+        name: str,
+        *,
+        session_time: datetime,
+        params: Mapping[str, Any],
+        rerun_on: str,
+        project: Mapping[str, str],
+    ) -> int:
+        definition = self._elsewhere(name, project) if project else self._definition(name)
         latest = self._latest(definition, session_time)
         again = latest is not None and latest.done and _reruns(latest, rerun_on)
         if latest is not None and not again:
@@ -59,15 +70,41 @@ class OtherWorkflows:
 
     def _definition(self, name: str) -> WorkflowDefinition:
         there = WorkflowDefinition.objects.filter(revision__definitions=self.definition_id)
-        found = there.filter(workflow__name=name).first()
-        if found is None:
-            names = ", ".join(there.order_by("workflow__name").values_list("workflow__name", flat=True)[:20])
-            raise TaskFailed(f"There is no workflow {name[:100]!r} in this project; there are {names}.")
-        return found
+        return _named(name, there, "this project")
+
+    def _elsewhere(self, name: str, named: Mapping[str, str]) -> WorkflowDefinition:
+        project = _project(named)
+        if project is None or not self._is_open(project):
+            raise TaskFailed(f"There is no project {' '.join(named.values())[:100]!r}.")
+        there = WorkflowDefinition.objects.filter(revision=project.revisions.order_by("-pk")[:1])
+        return _named(name, there, f"the project {project.name}")
+
+    def _is_open(self, project: Project) -> bool:
+        """Whether all who see this attempt's project see that one, too: nobody else's workflows are started from it."""
+        theirs = set(project.access.values_list("group", flat=True))
+        here = ProjectGroup.objects.filter(project__workflows__definitions=self.definition_id)
+        mine = set(here.values_list("group", flat=True))
+        return not theirs or (bool(mine) and mine <= theirs)
 
     def _latest(self, definition: WorkflowDefinition, session_time: datetime) -> Attempt | None:
         sessions = Session.objects.filter(workflow=definition.workflow_id, session_time=session_time)
         return Attempt.objects.filter(session__in=sessions, is_latest=True).first()
+
+
+def _project(named: Mapping[str, str]) -> Project | None:
+    projects = Project.objects.live()
+    if "name" in named:
+        return projects.filter(name=named["name"]).first()
+    number = named["id"]
+    return projects.filter(pk=int(number)).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
+
+
+def _named(name: str, there: QuerySet[WorkflowDefinition], where: str) -> WorkflowDefinition:
+    found = there.filter(workflow__name=name).first()
+    if found is None:
+        names = ", ".join(there.order_by("workflow__name").values_list("workflow__name", flat=True)[:20])
+        raise TaskFailed(f"There is no workflow {name[:100]!r} in {where}; there are {names}.")
+    return found
 
 
 def _reruns(latest: Attempt, rerun_on: str) -> bool:

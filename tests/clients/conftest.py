@@ -15,6 +15,9 @@ from django.conf import settings
 from tdworkflow.client import Client
 
 from projects import apikeys
+from projects.folders import pack_folder
+from projects.models import Revision
+from scheduler import pushing
 from tests.processes import Process, database_url
 
 ADDRESS = re.compile(r"Hindcast is ready: http://([\w.:]+)/")
@@ -78,15 +81,28 @@ def client(site: str, http: requests.Session) -> Client:
 
 
 @pytest.fixture
+def push(db: None, settings: Any, tmp_path: Path) -> Callable[..., Revision]:
+    """push(folder, project="shop"): the revision that came of it. What is run of it works in this test's folder."""
+    settings.HINDCAST_WORK_DIR = tmp_path / "work"
+
+    def make(folder: Path | str, project: str = "shop", **options: Any) -> Revision:
+        arguments = {"revision_name": "r1", "now": datetime.now(UTC), **options}
+        with pack_folder(Path(folder)) as upload:
+            return pushing.push(project_name=project, upload=upload, **arguments)
+
+    return make
+
+
+@pytest.fixture
 def write(tmp_path: Path) -> Callable[..., str]:
     """write({"a.dig": "…"}): the path of a project's folder with these files, and those of earlier calls."""
 
-    def make(files: dict[str, str]) -> str:
+    def make(files: dict[str, str], folder: str = "shop") -> str:
         for name, text in files.items():
-            path = tmp_path / "shop" / name
+            path = tmp_path / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(0o755 if name.endswith(".sh") else 0o644)
-        return str(tmp_path / "shop")
+        return str(tmp_path / folder)
 
     return make

@@ -27,9 +27,8 @@ from typing import Any
 import pytest
 import yaml
 
-from projects.folders import pack_folder
 from projects.models import Revision
-from scheduler import pushing, starting
+from scheduler import starting
 from scheduler.models import Attempt, LogChunk, Session
 from tests.clients.to_the_end import run_to_the_end
 
@@ -76,18 +75,6 @@ def test_an_example_does_what_the_documentation_says(example: Path, push: Callab
     check_states(attempt, expected.get("states", {}))
     check_others(attempt, expected)
     assert [round(wait) for wait in waits] == expected.get("waits", [round(wait) for wait in waits])
-
-
-@pytest.fixture
-def push(settings: Any, tmp_path: Path) -> Callable[..., Revision]:
-    """push(folder, project="shop"): the revision that came of it."""
-    settings.HINDCAST_WORK_DIR = tmp_path / "work"
-
-    def make(folder: Path, project: str = "shop") -> Revision:
-        with pack_folder(folder) as upload:
-            return pushing.push(project_name=project, revision_name="r1", upload=upload, now=datetime.now(UTC))
-
-    return make
 
 
 def started(revision: Revision, expected: dict[str, Any]) -> Attempt:

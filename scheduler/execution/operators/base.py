@@ -72,8 +72,19 @@ class Others(Protocol):
         Folders are relative to the project's; "" is that one itself.
         """
 
-    def start(self, name: str, *, session_time: datetime, params: Mapping[str, Any], rerun_on: str) -> int:
-        """The attempt of that session to wait for; started now, when there is none, or `rerun_on` asks for it."""
+    def start(
+        self,
+        name: str,
+        *,
+        session_time: datetime,
+        params: Mapping[str, Any],
+        rerun_on: str,
+        project: Mapping[str, str],
+    ) -> int:
+        """The attempt of that session to wait for; started now, when there is none, or `rerun_on` asks for it.
+
+        `project` names another one by its `id` or `name`; empty for this one.
+        """
 
     def status(self, attempt_id: int) -> str | None:
         """How an attempt ended; None while it has not."""

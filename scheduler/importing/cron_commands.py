@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import PurePosixPath
 
 SHELL = "/bin/sh"
+CONDITIONS, JOINTS = {"[", "[[", "test"}, {"&&", "||", ";"}
 TAKING_A_WORD = {"-g", "-u", "cd", "flock"}  # options and programs whose next plain word is no name
 WRAPPERS = {"chronic", "env", "exec", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "time", "timeout"}
 INTERPRETERS = {"bash", "node", "perl", "php", "python", "python2", "python3", "ruby", "sh", "zsh"}
@@ -96,7 +97,9 @@ def _candidates(command: str) -> Iterator[str]:
     words = iter(_words(command))
     for word in words:
         base = PurePosixPath(word).name
-        if base in TAKING_A_WORD:
+        if base in CONDITIONS:
+            next((word for word in words if word in JOINTS), "")
+        elif base in TAKING_A_WORD:
             next((word for word in words if not word.startswith("-")), "")
         elif base in INTERPRETERS:
             yield from _after_interpreter(words)
@@ -118,13 +121,15 @@ def _after_interpreter(words: Iterator[str]) -> Iterator[str]:
 
 def _is_aside(word: str) -> bool:
     """An option, a number, a variable that is set, a sign of the shell; no name."""
-    return (not word[:1].isalpha() and not word.startswith(("/", "./", "~/", "_"))) or "=" in word
+    is_path = word.startswith(("/", "./", "~/", "$")) and "/" in word
+    return "=" in word or not (word[:1].isalpha() or word[:1] == "_" or is_path)
 
 
 def _words(command: str) -> list[str]:
     try:
         lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
         lexer.commenters = ""
+        lexer.wordchars += "$[]"
         return list(lexer)
     except ValueError:  # an open quote: the shell's to complain about
         return re.sub(r"[\"'`()]", " ", command).split()

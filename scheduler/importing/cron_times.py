@@ -123,6 +123,17 @@ def _listed(values: Iterable[int]) -> str:
     return ",".join(map(str, sorted(values)))
 
 
+def _ranged(values: Iterable[int]) -> str:
+    """Shorter than a list, and the same for days."""
+    runs: list[list[int]] = []
+    for value in sorted(values):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else _listed(run) for run in runs)
+
+
 def _expressions(clock: str, day: str, month: str, weekday: str, values: Sequence[frozenset[int]]) -> list[str]:
     days, weekdays = values[2], frozenset(value % 7 for value in values[4])
     # `0-7` and `5-7` mean something else here.
@@ -132,7 +143,7 @@ def _expressions(clock: str, day: str, month: str, weekday: str, values: Sequenc
     others = frozenset(range(DAY.lowest, DAY.highest + 1)) - days
     if not others or len(weekdays) == 7:
         return [f"{clock} * {month} *"]
-    return [f"{clock} {day} {month} *", f"{clock} {_listed(others)} {month} {weekday}"]
+    return [f"{clock} {day} {month} *", f"{clock} {_ranged(others)} {month} {weekday}"]
 
 
 def _firing(expressions: Sequence[str], timezone: str) -> tuple[str, ...]:

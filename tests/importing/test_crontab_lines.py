@@ -52,7 +52,9 @@ def run(draft: Draft, tmp_path: Path) -> str:
         ("sudo -u www php /srv/cron.php", "cron"),
         ("timeout 60 ./poll", "poll"),
         ("bash -c 'a b'", "a_b"),
-        ("[ -x /bin/x ] && /bin/x", "x"),
+        ("[ -x /bin/x ] && /bin/y", "y"),
+        ("test -n $A || [[ $B == c* ]] && /bin/d", "d"),
+        ("$HOME/bin/tool $X", "tool"),
         ("'unclosed", "unclosed"),
         ("2to3", "job"),
         ("'日本 語'", "日本_語"),
@@ -120,7 +122,7 @@ def test_variables_are_those_of_the_lines_above_as_they_are_written(tmp_path: Pa
 def test_another_shell_runs_it_from_a_script(tmp_path: Path) -> None:
     draft = only("SHELL=/bin/bash", "0 0 * * * [[ a == a* ]] && echo $BASH")
 
-    assert draft.task == {"sh>": "/bin/bash scripts/a.sh"}
+    assert draft.task == {"sh>": "/bin/bash scripts/echo.sh"}
     assert run(draft, tmp_path) == "/bin/bash\n"
 
 

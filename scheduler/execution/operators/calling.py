@@ -6,7 +6,7 @@ Both are memory. The answer is JSON: `{"stored": …}`, or `{"error": "…"}` wi
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +22,10 @@ def called(
     request: Mapping[str, Any],
     *,
     env: Mapping[str, str],
+    python: Sequence[str] = (),
     timeout: float | None = None,
 ) -> dict[str, Any]:
-    """What the script answered, without an error in it. Raises TaskFailed."""
+    """What the script answered, without an error in it. `python` runs it instead of our own. Raises TaskFailed."""
     with _memory("request") as asked, _memory("answer") as answer:
         asked.write(json.dumps(request).encode())
         asked.flush()
@@ -32,7 +33,7 @@ def called(
         files = [asked.fileno(), answer.fileno()]
         code = task.spawn(
             'exec "$0" "$@"',
-            [sys.executable, "-I", str(script), *map(str, files)],
+            [*(python or (sys.executable, "-I")), str(script), *map(str, files)],
             env=env,
             pass_fds=files,
             timeout=timeout,

@@ -3,17 +3,21 @@
 It runs in a process of its own. Its arguments are filled by name from the task's settings and the variables; a
 mapping that it returns becomes variables for later tasks. As in Digdag, it may `import digdag`: `digdag.env.params`,
 `.store`, `.export` and `.add_subtask`. `_env:` gives it variables of the environment.
+
+    python:  the Python to take, with its arguments, such as /opt/conda/bin/python or [python3, -v]; also for all, in
+             `_export:` under `py:`
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scheduler.execution import storable
 from scheduler.execution.made import Made
-from scheduler.execution.operators.base import Context, Operator, Outcome
+from scheduler.execution.operators.base import Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.calling import called
 from scheduler.execution.operators.environment import environment_of
+from scheduler.execution.operators.program import words_of
 from scheduler.execution.template import as_text, render_all
 
 CHILD = Path(__file__).with_name("py_child.py")
@@ -22,10 +26,19 @@ CHILD = Path(__file__).with_name("py_child.py")
 def run(task: Context) -> Outcome:
     function = as_text(render_all(task.command, task.variables.__getitem__))
     call = {"function": function, "variables": dict(task.variables)}
-    said = storable.json_value(called(task, CHILD, call, env=environment_of(task)))
+    python = words_of("python", task.config.get("python", task.section("py").get("python")))
+    said = storable.json_value(called(task, CHILD, call, env=environment_of(task), python=python))
     stored, subtasks, variables = (_mapping(said.get(key)) for key in ("stored", "subtasks", "variables"))
     made = Made({name: _task(config) for name, config in subtasks.items()}, variables) if subtasks else None
     return Outcome(stored, made)
+
+
+def problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """What can be seen to be wrong before the task runs."""
+    try:
+        words_of("python", config.get("python"))
+    except TaskFailed as wrong:
+        yield wrong.message
 
 
 def _mapping(said: object) -> dict[str, Any]:
@@ -41,4 +54,4 @@ def _task(config: object) -> Any:
     return {f"{config['_type']}>": config.get("_command"), **rest}
 
 
-PY = Operator(run, takes_env=True)
+PY = Operator(run, takes_env=True, check=problems)

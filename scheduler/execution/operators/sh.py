@@ -1,13 +1,13 @@
 """`sh>: command` runs a command of the shell in the project's files.
 
-    shell:  what reads the command instead of /bin/sh, such as bash, [bash, -e] or python3
+    shell:  what reads the command instead of /bin/sh, such as bash, [bash, -e] or python3; also for all, in
+            `_export:` under `sh:`
     _env:   variables of its environment; secrets may stand there
 
 A value never becomes shell code: it travels in the environment, and `${x}` becomes a quoted reference to it.
 """
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -15,6 +15,7 @@ from typing import Any
 
 from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.environment import environment_of
+from scheduler.execution.operators.program import words_of
 from scheduler.execution.operators.shell_text import referenced
 from scheduler.execution.template import OPENING
 
@@ -23,7 +24,7 @@ LIKE_SH = {"sh", "ash", "bash", "busybox", "dash", "ksh", "mksh", "zsh"}
 
 
 def run(task: Context) -> Outcome:
-    shell = _shell(task.config.get("shell"))
+    shell = words_of("shell", task.config.get("shell", task.section("sh").get("shell")))
     command, values = _command(str(task.command), shell, task)
     env = {**environment_of(task), **values}
     if shell:
@@ -39,29 +40,12 @@ def run(task: Context) -> Outcome:
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
     """What can be seen to be wrong before the task runs."""
     try:
-        shell = _shell(config.get("shell"))
+        shell = words_of("shell", config.get("shell"))
     except TaskFailed as wrong:
         yield wrong.message
         return
     if shell and not _is_like_sh(shell) and OPENING.search(str(config.get("sh>"))):
         yield _no_references(shell)
-
-
-def _shell(said: object) -> list[str]:
-    """The program that reads the command, and its arguments; none for /bin/sh. Raises TaskFailed."""
-    if said is None:
-        return []
-    try:
-        words = shlex.split(said) if isinstance(said, str) else said
-    except ValueError:
-        words = None
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
-        raise TaskFailed(
-            f"shell: is a program, or a list of it and its arguments, such as [bash, -e], not {str(said)[:50]!r}."
-        )
-    if any("${" in word or "\0" in word for word in words):
-        raise TaskFailed("shell: is written out; no variable stands in it.")
-    return words
 
 
 def _command(text: str, shell: list[str], task: Context) -> tuple[str, dict[str, str]]:

@@ -1,2 +1,7 @@
+import http
+import os
+import sys
+
+
 def show():
-    print("shown")
+    print(sys.flags.isolated, sys.flags.ignore_environment, os.environ.get("HC_TOLD"), http.HTTPStatus.OK.value)

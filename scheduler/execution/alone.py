@@ -24,6 +24,7 @@ from scheduler import attempts
 from scheduler.attempts import MAX_DELIVERIES, Claim
 from scheduler.execution.child import ALLOWED
 from scheduler.execution.lease import Lease, keeper, seconds
+from scheduler.execution.orphans import orphans
 from scheduler.execution.run import run
 from scheduler.execution.worker import hide_environment
 
@@ -50,19 +51,22 @@ def wanted(claim: Claim) -> bool:
 def run_alone(lease: Lease) -> None:
     """As `run`, in a process of its own. When that dies, the lease ends by itself, as that of a lost worker."""
     claim = lease.claim
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(claim.attempt_id), str(claim.token), str(claim.delivery)],
-        env={name: os.environ[name] for name in ALLOWED if name in os.environ},
-        stdin=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with orphans.starting() as ours:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(claim.attempt_id), str(claim.token), str(claim.delivery)],
+            env={name: os.environ[name] for name in ALLOWED if name in os.environ},
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        ours.add(process.pid)
     with lease.over(_Alone(process, lease)), process:
         assert process.stdin
         json.dump([dict(os.environ), sys.path], process.stdin)
         process.stdin.write("\n")
         process.stdin.flush()
         status = process.wait()
+    ours.discard(process.pid)
     if lease.given_up:
         attempts.give_back(claim, now=_utc_now())
     elif status:
@@ -91,6 +95,7 @@ class _Alone:
 def main(attempt_id: int, token: int, delivery: int) -> None:
     """Run the claim, whose lease was just taken or renewed by the worker that started this process."""
     hide_environment()
+    orphans.take_in()
     # A SIGTERM to all of a service's processes is for the worker to answer. Ignored, it would be by commands, too.
     signal.signal(signal.SIGTERM, lambda *_: None)
     threading.Thread(target=_end_with_worker, name="end-with-worker", daemon=True).start()

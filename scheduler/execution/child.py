@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from scheduler.crashpoints import crashpoint
 from scheduler.execution.guardian import guardian
 from scheduler.execution.operators.base import TaskFailed
+from scheduler.execution.orphans import MARK, orphans
 
 # Nothing of a command runs before its guardian knows of it: the shell waits for a line, which a worker that is
 # killed between the two never writes.
@@ -47,20 +49,23 @@ class Child:
         """Starts it in a shell, with `arguments` as its `$0`, `$1`, …. Raises TaskFailed when the system refuses."""
         self._lock = threading.RLock()  # a signal's handler may come in between
         self._reaped = False
+        self._mark = token_hex(8)
         self._ends_at = float("inf")
         self.timed_out = False
         try:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", GATE + command, *arguments],
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=pass_fds,
-                start_new_session=True,
-                bufsize=0,
-            )
+            with orphans.starting() as ours:
+                self._process = subprocess.Popen(
+                    ["/bin/sh", "-c", GATE + command, *arguments],
+                    cwd=cwd,
+                    env={**env, MARK: self._mark},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=pass_fds,
+                    start_new_session=True,
+                    bufsize=0,
+                )
+                ours.add(self._process.pid)
         except (OSError, ValueError) as error:
             raise TaskFailed(f"The command could not be started: {error}") from None
         crashpoint("child.before_watch")
@@ -144,13 +149,17 @@ class Child:
         self.timed_out = True
 
     def _end(self) -> None:
-        """Kill the rest of the group, then reap the leader: its id names the group until then, and nothing else."""
+        """Kill the rest of the group, then reap the leader: its id names the group until then, and nothing else.
+
+        What left the group comes last.
+        """
         with self._lock:
             if not self._reaped:
                 _kill_group(self._process.pid, signal.SIGKILL)
                 guardian.forget(self._process.pid)
                 self._process.wait()
                 self._reaped = True
+                orphans.end(self._process.pid, self._mark)
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:

@@ -17,10 +17,12 @@ from types import FrameType
 from typing import Any
 
 from billiard import pool  # type: ignore[import-untyped]
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 
 from scheduler.execution.lease import Ending, keeper, order, seconds
+from scheduler.execution.orphans import orphans
 
 NOTICE_SECONDS = 1.0
 FINISH_SECONDS = 1.4  # of the two that an end may take
@@ -41,6 +43,12 @@ def hide_environment(**_: object) -> None:
     third_and_on = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = (int(third_and_on[field - 3]) for field in (50, 51))  # env_start, env_end in proc(5)
     ctypes.memset(start, 0, end - start)
+
+
+def take_in_orphans(sender: Any = None, **_: object) -> None:
+    """In the process that runs commands: one of the pool, or, where that has none, the worker itself."""
+    if not isinstance(getattr(sender, "pool", None), PreforkPool):
+        orphans.take_in()
 
 
 def prepare_to_end(sender: Any, **_: object) -> None:
@@ -106,6 +114,8 @@ def _nothing() -> None:
 
 
 worker_init.connect(hide_environment, weak=False)
+worker_process_init.connect(take_in_orphans, weak=False)
 worker_ready.connect(prepare_to_end, weak=False)
+worker_ready.connect(take_in_orphans, weak=False)
 worker_process_init.connect(ignore_stray_signals, weak=False)
 worker_shutting_down.connect(end, weak=False)

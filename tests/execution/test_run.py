@@ -149,7 +149,7 @@ def test_the_environment_of_a_child_is_an_allow_list(
     names = dict(line.split("=", 1) for line in log_of(attempt).splitlines())
     assert "secret" not in log_of(attempt)
     assert "evil" not in log_of(attempt)
-    own = {"HOME", "PWD", "OLDPWD", "SHLVL", "_", "SESSION_TIME", "ATTEMPT_ID", "region", "n"}
+    own = {"HOME", "PWD", "OLDPWD", "SHLVL", "_", "SESSION_TIME", "ATTEMPT_ID", "COMMAND_ID", "region", "n"}
     assert set(names) <= own | {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
     assert (names["SESSION_TIME"], names["ATTEMPT_ID"]) == ("2026-03-02T00:30:00+09:00", str(attempt.pk))
     assert (names["region"], names["n"]) == ("eu", '{"a":1}')

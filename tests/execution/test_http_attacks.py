@@ -436,3 +436,7 @@ def test_a_url_is_taken_apart_as_it_is_connected_to() -> None:
     url = url_of("HTTPS://Example.COM.:8443/a b/ü?q=1 2#part")
 
     assert (str(url), url.place) == ("https://example.com:8443/a%20b/%C3%BC?q=1%202", Place("example.com", 8443))
+
+
+def test_half_a_character_in_a_url_is_a_question_mark() -> None:
+    assert url_of("https://example.com/\ud800?\udfff").target == "/%3F??"

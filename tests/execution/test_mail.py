@@ -351,6 +351,15 @@ def test_it_must_be_a_place_that_tasks_may_reach(execute: Execute, own_server: M
     assert hidden.reason["message"] == "host: '0x7f.1' is not the usual form of an address."
 
 
+def test_a_password_outside_the_secrets_is_refused(execute: Execute, own_server: MailServer) -> None:
+    attempt = execute({"_export": {"mail": {"password": "${x}"}}, **own(own_server)}, params={"x": "s3cret"})
+
+    assert attempt.reason["message"] == (
+        "password: belongs into the secret mail.password, not into a file of the project."
+    )
+    assert own_server.delivered == []
+
+
 def test_settings_of_a_server_without_one_are_refused(execute: Execute) -> None:
     attempt = execute({"+a": {**MAIL, "username": "ann"}})
 

@@ -20,6 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
+from scheduler.execution import storable
 from scheduler.execution.operators import errand, said
 from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
 from scheduler.execution.operators.mail_said import SERVER, SETTINGS, body_problem, check
@@ -66,6 +67,7 @@ class Server:
 
 def _server(task: Context, values: Values) -> Server | None:
     """None when the installation sends its mail in a way of its own (EMAIL_BACKEND). Raises TaskFailed."""
+    values.text("password")  # to refuse it
     own = {name: _own(task, values, name) for name in SERVER}
     if own["host"]:
         return _own_server(task, own)
@@ -145,7 +147,7 @@ def _body(task: Context) -> str:
     if problem := body_problem(task.command):
         raise TaskFailed(f"mail>: {problem}")
     if isinstance(task.command, dict):
-        return as_text(said.revealed(task, task.command["data"]))
+        return storable.text(as_text(said.revealed(task, task.command["data"])))
     name = as_text(render_all(task.command, task.variables.__getitem__))
     content = content_of(task.workspace(), name, most_bytes=MOST_BODY_BYTES)
     try:
@@ -153,7 +155,7 @@ def _body(task: Context) -> str:
     except UnicodeDecodeError:
         raise TaskFailed(f"The file {name[:100]!r} is not text in UTF-8.") from None
     # No secrets: a task before may have written it, out of anything.
-    return as_text(render_all(text, task.variables.__getitem__))
+    return storable.text(as_text(render_all(text, task.variables.__getitem__)))
 
 
 def _attach(task: Context, values: Values, message: EmailMessage) -> None:

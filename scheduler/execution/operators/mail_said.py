@@ -85,6 +85,10 @@ def _duration(value: Any) -> Problem:
     return "" if fits else f"is a duration of up to 10 minutes, such as 30s, not {shown(value)}."
 
 
+def _password(value: Any) -> Problem:
+    return "belongs into the secret mail.password, not into a file of the project."
+
+
 SERVER = {
     "host": _host,
     "port": _port,
@@ -105,15 +109,14 @@ SETTINGS = Said(
         "connect_timeout": _duration,
         "socket_timeout": _duration,
         "debug": said.flag,
+        "password": _password,
         **SERVER,
     },
 )
 
 
 def check(config: Mapping[str, Any]) -> Iterator[str]:
-    if "password" in config:
-        yield "password: belongs into the secret mail.password, not into a file of the project."
-    yield from SETTINGS.problems({key: value for key, value in config.items() if key != "password"})
+    yield from SETTINGS.problems(config)
     if problem := body_problem(config.get("mail>")):
         yield f"mail>: {problem}"
 

@@ -6,6 +6,7 @@ for all tasks inside. Parameters of an attempt and results of tasks are none: wh
 say whom it writes to.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ Rule = Callable[[Any], Problem]
 """What is wrong with a value, as the end of a sentence that begins with the setting's name; "" for nothing."""
 
 Rules = Mapping[str, Rule]
+# Control characters, what some readers take for a line break, and halves of surrogate pairs.
+NO_LINE = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -160,8 +163,7 @@ def one_line(value: Any) -> Problem:
     """A line break would begin a header of somebody else's."""
     if not is_scalar(value):
         return f"is a text, not {shown(value)}."
-    broken = any(ord(character) < 32 or ord(character) in (0x7F, 0x85, 0x2028, 0x2029) for character in str(value))
-    return "has a line break or another control character in it." if broken else ""
+    return "has a line break or another control character in it." if NO_LINE.search(str(value)) else ""
 
 
 def one_of(*choices: str) -> Rule:

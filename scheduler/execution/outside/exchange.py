@@ -143,10 +143,11 @@ class _Encrypted(HTTPSConnection):
 def _headers(request: Request) -> HTTPHeaderDict:
     headers = HTTPHeaderDict({"Accept-Encoding": "gzip"})
     for header in request.headers:
+        value = header.value.encode().decode("latin-1")  # as which it is sent: UTF-8 arrives
         if header.name.lower() in ("accept-encoding", "user-agent"):
-            headers[header.name] = header.value
+            headers[header.name] = value
         else:
-            headers.add(header.name, header.value)
+            headers.add(header.name, value)
     return headers
 
 

@@ -157,7 +157,8 @@ def _address(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> IPv4Addr
 
 
 def _target(path: str, query: str) -> str:
-    return quote(path or "/", safe=PATH_SAFE) + (f"?{quote(query, safe=PATH_SAFE + '?[]')}" if query else "")
+    shown = quote(path or "/", safe=PATH_SAFE, errors="replace")
+    return shown + (f"?{quote(query, safe=PATH_SAFE + '?[]', errors='replace')}" if query else "")
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:

@@ -197,7 +197,9 @@ def sweep_folder(folder: str, *, before: datetime) -> int:
     """
     storage = storages[STORAGE]
     there = {f"{folder}/{name}" for name in storage.listdir(folder)[1]}
-    there -= set(LogFile.objects.filter(name__startswith=f"{folder}/").values_list("name", flat=True))
+    of_folder = range(int(folder) * FOLDER_OF, (int(folder) + 1) * FOLDER_OF)
+    known = LogFile.objects.filter(attempt__gte=of_folder.start, attempt__lt=of_folder.stop)
+    there -= set(known.values_list("name", flat=True))
     ids = {name: int(found[1]) for name in there if (found := NAME.fullmatch(name))}
     waiting = set(LogChunk.objects.filter(attempt__in=set(ids.values())).values_list("attempt", flat=True))
     strangers = {name for name, attempt_id in ids.items() if attempt_id not in waiting}

@@ -60,7 +60,7 @@ class LogSweeper:
         Raises StorageAway, and what the database raises. The next sweep goes on behind the attempt that met it.
         """
         found = logs.movable(after=self._after, limit=MOST_MOVED)
-        if found and not leadership.take(LEAD, owner=self._owner, seconds=settings.HINDCAST_LEASE_SECONDS):
+        if found and not self._leads():
             return 0
         moved = 0
         for attempt_id in found:
@@ -77,10 +77,15 @@ class LogSweeper:
         """
         with _storage():
             self._folders = self._folders or logs.folders()
-            removed = logs.sweep_folder(self._folders.pop(0), before=now - ORPHAN_AGE) if self._folders else 0
+            if not self._folders or not self._leads():
+                return 0
+            removed = logs.sweep_folder(self._folders.pop(0), before=now - ORPHAN_AGE)
         if removed:
             log.info("orphaned_logs_removed", files=removed)
         return removed
+
+    def _leads(self) -> bool:
+        return leadership.take(LEAD, owner=self._owner, seconds=settings.HINDCAST_LEASE_SECONDS)
 
     def _move(self, attempt_id: int) -> bool:
         with _storage():

@@ -176,6 +176,7 @@ class Conversation:
     def page(self) -> HttpResponse:
         planned = self.tracking(dry_run=True)
         tracked = planned.tracked if planned else ()
+        steps = planned.comparison.steps if planned else ()
         return TemplateResponse(
             self.request,
             "admin/django_celery_beat/periodictask/track.html",
@@ -189,6 +190,7 @@ class Conversation:
                 "form": self.form,
                 "refusal": self.refusal,
                 "tracked": [Shown(one, self.now) for one in tracked],
+                "removed": [step.name for step in steps if step.change is Change.REMOVED],
                 "refusals": planned.refusals if planned else (),
                 "shown": self.form.cleaned_data.get("project", "") if planned else "",
                 "fingerprint": planned.comparison.fingerprint if planned else "",

@@ -31,6 +31,10 @@ def timing_of(task: PeriodicTask, *, now: datetime) -> Timing:
     """Raises NotTaken for what is no rule of time here, or is over."""
     if task.one_off:
         raise NotTaken("It runs once and is switched off then: a schedule has more than one session.")
+    if sum(rule is not None for rule in (task.crontab, task.interval, task.solar, task.clocked)) > 1:
+        raise NotTaken("It has more than one schedule, of which beat takes one. Leave it one.")
+    if task.expires is not None and task.expire_seconds is not None:
+        raise NotTaken("It expires in two ways, and beat cannot save it so. Leave it one.")
     if task.crontab is not None:
         kind, text, timezone, notes = Kind.CRON, _cron(task.crontab), str(task.crontab.timezone), []
     elif task.interval is not None:

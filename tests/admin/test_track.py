@@ -11,8 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from projects import archives
 from projects.models import Project
+from scheduler.importing.takeover import existing
 from scheduler.models import Schedule
+from scheduler.pushing import push
 
 LIST = reverse("admin:django_celery_beat_periodictask_changelist")
 MAY_TRACK = (
@@ -183,6 +186,15 @@ def test_a_change_of_a_tracked_task_is_shown_as_a_difference(client: Client, mak
 
     assert "the workflow is there, and changes" in said
     assert "- - 2 + - 7" in said
+
+
+def test_what_would_be_removed_is_shown(client: Client, make_periodic: Callable[..., Any], now: Any) -> None:
+    task = make_periodic()
+    agree(client, task)
+    with archives.pack({"mine.dig": existing("periodic_tasks").files["Nightly_totals.dig"]}) as upload:
+        push(project_name="periodic_tasks", revision_name="by hand", upload=upload, now=now)
+
+    assert "Removed Earlier workflows of these tasks, under other names: mine" in words(post(client, task))
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a/b"])

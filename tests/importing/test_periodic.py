@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from django_celery_beat.models import ClockedSchedule, PeriodicTask, PeriodicTasks, SolarSchedule
 
+from projects import archives
 from projects.models import Project, Revision
 from scheduler.errors import InvalidInput
 from scheduler.importing.periodic import TasksRefused, Tracking, track
 from scheduler.importing.takeover import Change, ProjectMoved, existing
 from scheduler.models import Schedule
+from scheduler.pushing import push
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -252,6 +254,36 @@ def test_the_others_are_tracked_when_asked_for(make_periodic: Make, track_all: T
 
     assert [refusal.task.name for refusal in tracking.refusals] == ["bad"]
     assert [one.task.name for one in tracking.tracked] == ["good"]
+
+
+def test_rows_that_beat_itself_could_not_save_are_refused(make_periodic: Make, track_all: Track) -> None:
+    both, twice = make_periodic(name="both"), make_periodic(name="twice")
+    interval = make_periodic(name="interval", every=(5, "minutes")).interval
+    PeriodicTask.objects.filter(pk=both.pk).update(interval=interval)
+    PeriodicTask.objects.filter(pk=twice.pk).update(expires=NOW + timedelta(days=9), expire_seconds=3)
+
+    tracking = track_all(skip_refused=True, switch_off=True)
+
+    assert [str(refusal).split(",")[0] for refusal in tracking.refusals] == [
+        "both: It has more than one schedule",
+        "twice: It expires in two ways",
+    ]
+    assert tracking.switched_off == ("interval",)
+
+
+def test_a_file_that_was_renamed_by_hand_does_not_run_beside_its_task(make_periodic: Make, track_all: Track) -> None:
+    make_periodic()
+    track_all()
+    with archives.pack({"mine.dig": text().encode()}) as upload:
+        push(project_name="tracked", revision_name="by hand", upload=upload, now=NOW)
+
+    tracking = track_all()
+
+    assert [(step.name, step.change) for step in tracking.comparison.steps] == [
+        ("Nightly_totals", Change.ADDED),
+        ("mine", Change.REMOVED),
+    ]
+    assert Schedule.objects.get().workflow.name == "Nightly_totals"
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""Lists on a terminal: one page by falling id, and how to go on."""
+"""Lists on a terminal: one page by id, and how to go on."""
 
 import argparse
 from typing import Any, TypeVar
@@ -11,8 +11,8 @@ SHOWN = 20
 MOST = 1000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-i", "--last-id", type=int, metavar="ID", help="go on below this id: older ones")
+def add_arguments(parser: argparse.ArgumentParser, onward: str = "below this id: older ones") -> None:
+    parser.add_argument("-i", "--last-id", type=int, metavar="ID", help=f"go on {onward}")
     parser.add_argument(
         "-s", "--count", type=count, default=SHOWN, metavar="N", help=f"how many at most, up to {MOST}; {SHOWN}"
     )
@@ -27,11 +27,11 @@ def count(text: str) -> int:
 
 
 def newest(rows: Rows, *, last_id: int | None, count: int) -> Rows:
-    """A page, and one row more when there are more."""
+    """A page by falling id, and one row more when there are more."""
     if last_id is not None:
         rows = rows.filter(pk__lt=last_id)
     return rows.order_by("-pk")[: count + 1]
 
 
 def going_on(shown: list[dict[str, Any]], what: str) -> str:
-    return f"There are more {what}: --last-id {shown[-1]['id']} shows those below."
+    return f"There are more {what}: go on with --last-id {shown[-1]['id']}."

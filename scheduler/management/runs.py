@@ -1,4 +1,4 @@
-"""Sessions, attempts and tasks as commands print them: the wire's entries, as they are or in columns."""
+"""Schedules, sessions, attempts and tasks as commands print them: the wire's entries, as they are or in columns."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from scheduler.api.entries import Entry, instant
 from scheduler.api.rows import attempt_rows
 from scheduler.management.tables import cell, facts, table
 from scheduler.models import Attempt, TaskRun
+from scheduler.timetable import NEVER
 from scheduler.web.rows import length_of, reason_text
 
 # Together a line of 99 columns, with ids of seven digits.
@@ -17,6 +18,7 @@ MOST_WORKFLOW = 34
 MOST_NAME = 15
 MOST_REASON = 400
 SESSIONS = ("SESSION", "WORKFLOW", "SESSION TIME", "ATTEMPT", "STATUS")
+SCHEDULES = ("ID", "WORKFLOW", "NEXT SESSION", "RUNS", "STATE")
 ATTEMPTS = ("ATTEMPT", "WORKFLOW", "SESSION TIME", "NAME", "STATUS")
 TASKS = ("TASK", "STATE", "STARTED", "ERROR")
 
@@ -24,6 +26,17 @@ TASKS = ("TASK", "STATE", "STARTED", "ERROR")
 def entry_of(attempt_id: int) -> Entry:
     """An attempt that is there, as the API answers it."""
     return entries.attempt_entry(*attempt_rows(Attempt.objects.filter(pk=attempt_id))[0])
+
+
+def schedules_table(rows: Iterable[Entry]) -> str:
+    return table(SCHEDULES, [schedule_cells(row) for row in rows])
+
+
+def schedule_cells(row: Entry) -> tuple[str, ...]:
+    state = "disabled" if row["disabledAt"] else "enabled"
+    if row["nextRunTime"] == instant(NEVER):
+        return row["id"], workflow_cell(row), "never again", "", state
+    return row["id"], workflow_cell(row), row["nextScheduleTime"], row["nextRunTime"], state
 
 
 def sessions_table(rows: Iterable[Entry]) -> str:

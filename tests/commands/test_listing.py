@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 
 from scheduler.models import Attempt, AttemptStatus, Schedule, Session, TaskRun, TaskState
+from scheduler.timetable import Kind
 
 HOUR = timedelta(hours=1)
+LISTS = ("schedules", "sessions", "attempts")
 
 Manage = Callable[..., Any]
 Make = Callable[..., Any]
@@ -61,10 +63,34 @@ def test_attempts_are_listed_newest_first_retries_too(manage: Manage, past: list
     assert said.cells[1][3] == "again"
 
 
+def test_schedules_are_listed_by_id_with_what_comes_next(manage: Manage, make_schedule: Make, now: datetime) -> None:
+    report = make_schedule(kind=Kind.DAILY, expression="07:00:00", timezone="Asia/Tokyo", name="report")
+    off = make_schedule(name="off", disabled_at=now)
+    ended = make_schedule(name="ended", next_session_time=None, next_run_time=None)
+
+    assert manage("schedules").cells == [
+        ["ID", "WORKFLOW", "NEXT SESSION", "RUNS", "STATE"],
+        [str(report.pk), "sales/report", "2026-03-03T00:00:00+09:00", "2026-03-02T22:00:00Z", "enabled"],
+        [str(off.pk), "sales/off", "2026-03-02T13:00:00+00:00", "2026-03-02T13:00:00Z", "disabled"],
+        [str(ended.pk), "sales/ended", "never again", "enabled"],
+    ]
+    assert [row[1] for row in manage("schedules", "sales", "off").cells[1:]] == ["sales/off"]
+
+
+def test_pages_of_schedules_go_on_above_the_last_id(manage: Manage, make_schedule: Make) -> None:
+    first, second = make_schedule(name="a"), make_schedule(name="b")
+
+    page = manage("schedules", "-s", 1)
+
+    assert [row[0] for row in page.cells[1:]] == [str(first.pk)]
+    assert f"--last-id {first.pk}" in page.err
+    assert [row[0] for row in manage("schedules", "-i", first.pk).cells[1:]] == [str(second.pk)]
+
+
 def test_a_line_fits_in_a_hundred_columns(manage: Manage, make_schedule: Make, make_attempt: Make) -> None:
     make_attempt(make_schedule(project="p" * 200, name="w" * 200), name="n" * 200, status=AttemptStatus.CANCELING)
 
-    lines = [line for command in ("sessions", "attempts") for line in manage(command).out.splitlines()]
+    lines = [line for command in LISTS for line in manage(command).out.splitlines()]
 
     assert max(map(len, lines)) <= 100
 
@@ -79,7 +105,8 @@ def test_sessions_of_one_project_or_one_workflow(
 
 
 def test_machines_get_what_the_api_answers(manage: Manage, past: list[Attempt], client: Client, api_key: str) -> None:
-    assert json.loads(manage("sessions", "--json").out) == wire(client, api_key, "sessions")
+    for command in ("schedules", "sessions"):
+        assert json.loads(manage(command, "--json").out) == wire(client, api_key, command)
     assert json.loads(manage("attempts", "--json").out) == wire(client, api_key, "attempts?include_retried=true")
     one = past[2].pk
     assert json.loads(manage("attempts", "--attempt", one, "--json").out) == wire(client, api_key, f"attempts/{one}")
@@ -100,7 +127,7 @@ def test_pages_go_on_below_the_last_id(manage: Manage, past: list[Attempt]) -> N
 def test_the_number_of_queries_does_not_grow(
     manage: Manage, past: list[Attempt], django_assert_max_num_queries: Any
 ) -> None:
-    for command in ("sessions", "attempts"):
+    for command in LISTS:
         with django_assert_max_num_queries(3):
             manage(command)
 
@@ -149,8 +176,8 @@ def test_one_attempt_is_shown_with_its_reason_and_its_tasks(
 
 @pytest.mark.django_db
 def test_an_empty_list_says_so_beside_the_data(manage: Manage) -> None:
-    assert manage("sessions") == ("", "There are no sessions.\n", 0)
-    assert manage("attempts") == ("", "There are no attempts.\n", 0)
+    for command in LISTS:
+        assert manage(command) == ("", f"There are no {command}.\n", 0)
     assert json.loads(manage("sessions", "--json").out) == {"sessions": []}
 
 

@@ -58,3 +58,11 @@ def test_the_name_of_the_project_can_be_given(shop: Path) -> None:
     call_command("push", str(shop), project="store")
 
     assert Project.objects.get().name == "store"
+
+
+def test_a_name_that_is_refused_names_its_option(shop: Path) -> None:
+    with pytest.raises(CommandError, match="--project: Give a name that begins with a letter") as refused:
+        call_command("push", str(shop), project="1st")
+
+    assert refused.value.returncode == 1
+    assert not Project.objects.exists()

@@ -13,9 +13,12 @@ from projects.folders import pack_folder
 from projects.revisions import RevisionTaken
 from projects.tar import BadArchive
 from scheduler.errors import InvalidInput
+from scheduler.management.refusals import refusal
 from scheduler.models import Schedule
 from scheduler.pushing import push
 from scheduler.web.times import local_text, zone_or_utc
+
+OPTIONS = {"project": "--project", "revision": "--revision"}
 
 
 class Command(BaseCommand):
@@ -36,12 +39,12 @@ class Command(BaseCommand):
                     upload=upload,
                     now=datetime.now(UTC),
                 )
-        except InvalidInput as refusal:
-            raise CommandError("\n".join(f"{k}: {' '.join(texts)}" for k, texts in refusal.errors.items())) from None
-        except (FilesRefused, RevisionTaken) as refusal:
-            raise CommandError(refusal.message) from None
-        except (BadArchive, NotADirectoryError) as refusal:
-            raise CommandError(str(refusal)) from None
+        except InvalidInput as error:
+            raise refusal(error, OPTIONS) from None
+        except (FilesRefused, RevisionTaken) as error:
+            raise CommandError(error.message) from None
+        except (BadArchive, NotADirectoryError) as error:
+            raise CommandError(str(error)) from None
         count = pushed.definitions.count()
         self.stdout.write(f"{name}: revision {pushed.name}, {count} workflow{'' if count == 1 else 's'}.")
         for schedule in Schedule.objects.filter(definition__revision=pushed).select_related("workflow").order_by("pk"):

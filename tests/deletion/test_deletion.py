@@ -122,7 +122,7 @@ def test_a_revision_of_it_is_not_adopted_any_more(db: None, now: datetime) -> No
     assert not Schedule.objects.exists()
 
 
-def test_its_pages_are_not_found(
+def test_its_pages_are_not_found_and_its_history_can_be_read_by_id(
     schedule: Schedule, make_attempt: Callable[..., Attempt], make_user: Callable[..., User], now: datetime
 ) -> None:
     attempt = make_attempt(schedule, now)
@@ -131,9 +131,11 @@ def test_its_pages_are_not_found(
 
     deletion.delete(project_of(schedule), now=now)
 
-    for path in (f"schedules/{schedule.pk}", f"attempts/{attempt.pk}", f"sessions/{attempt.session_id}"):
+    ids = {"schedules": schedule.pk, "attempts": attempt.pk, "sessions": attempt.session_id}
+    for path in (f"{name}/{pk}" for name, pk in ids.items()):
         assert client.get(f"/{path}").status_code == 404
-        assert client.get(f"/api/{path}").status_code == 404
+    api = {path: client.get(f"/api/{path}/{pk}").status_code for path, pk in ids.items()}
+    assert api == {"schedules": 404, "attempts": 200, "sessions": 200}
 
 
 def test_what_it_ends_is_counted(schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime) -> None:

@@ -24,7 +24,8 @@ def log_lines() -> Iterator[list[dict[str, Any]]]:
             lines.append(json.loads(self.format(record)))
 
     given = settings.LOGGING["formatters"]["structured"]
-    renderers = [*given["processors"][:-1], structlog.processors.JSONRenderer()]
+    plain, rendered = structlog.dev.ConsoleRenderer, structlog.processors.JSONRenderer()
+    renderers = [rendered if isinstance(step, plain) else step for step in given["processors"]]
     handler = Collect()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=renderers, foreign_pre_chain=given["foreign_pre_chain"])

@@ -126,22 +126,46 @@ def movable(*, after: int = 0, limit: int) -> list[int]:
     return list(pieces.order_by("attempt_id").values_list("attempt_id", flat=True).distinct()[:limit])
 
 
+@dataclass(frozen=True)
+class Written:
+    """An attempt's log that is in the storage, and not noted yet. `last_piece` is the id of the last that is in it."""
+
+    attempt_id: int
+    last_piece: int
+    files: list[LogFile]
+
+
 def move(attempt_id: int) -> int:
     """Move the log of an attempt that is done. Returns how many files it has now; 0 when there was nothing to move.
 
     Raises whatever the storage does when it fails; nothing is lost then, and the same call does the rest.
     """
+    written = write(attempt_id)
+    return len(written.files) if written and note([written]) else 0
+
+
+def write(attempt_id: int) -> Written | None:
+    """The first half of `move`: the files. None when there is nothing to move."""
     pieces = list(LogChunk.objects.filter(attempt=attempt_id).order_by("pk"))  # in one statement: all of them or none
     if not pieces:
-        return 0
-    files = [_kept(attempt_id, position, group) for position, group in _by_task(pieces)]
+        return None
+    return Written(
+        attempt_id, pieces[-1].pk, [_kept(attempt_id, position, group) for position, group in _by_task(pieces)]
+    )
+
+
+def note(written: Iterable[Written]) -> int:
+    """The second half, for many at once, in one transaction. Returns of how many; the others were moved by somebody."""
     crashpoint("logs.after_files")
     with transaction.atomic():
-        gone, _ = LogChunk.objects.filter(attempt=attempt_id, pk__lte=pieces[-1].pk).delete()
-        if gone:  # else somebody was faster
-            LogFile.objects.bulk_create(files)
+        ours = [one for one in written if _delete_pieces(one)]
+        LogFile.objects.bulk_create(file for one in ours for file in one.files)
     crashpoint("logs.after_move")
-    return len(files) if gone else 0
+    return len(ours)
+
+
+def _delete_pieces(written: Written) -> bool:
+    return LogChunk.objects.filter(attempt=written.attempt_id, pk__lte=written.last_piece).delete()[0] > 0
 
 
 def _by_task(pieces: Iterable[LogChunk]) -> Iterator[tuple[int, list[LogChunk]]]:

@@ -1,6 +1,6 @@
 """What moves logs of attempts that are done into the storage: a thread of every worker, one of which has the lead.
 
-It rests for four times as long as it works, so that attempts keep the machine. While the storage is out of reach it
+It rests as long as it works, so that attempts keep the machine. While the storage is out of reach it
 says so, leaves the logs where they are, and tries again.
 """
 
@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -22,8 +22,8 @@ from scheduler import clock, leadership, logs
 LEAD = "log_files"
 LOOK_SECONDS = 10.0
 AWAY_SECONDS = 60.0
-REST = 4.0
-MOST_MOVED = 20  # between two rests
+REST = 1.0
+MOST_MOVED = 50  # between two rests
 ORPHANS_SECONDS = 60.0  # from one folder to the next
 ORPHAN_AGE = timedelta(hours=1)
 
@@ -62,10 +62,7 @@ class LogSweeper:
         found = logs.movable(after=self._after, limit=MOST_MOVED)
         if found and not self._leads():
             return 0
-        moved = 0
-        for attempt_id in found:
-            self._after = attempt_id
-            moved += self._move(attempt_id)
+        moved = self._move(found)
         if len(found) < MOST_MOVED:
             self._after = 0
         return moved
@@ -87,9 +84,18 @@ class LogSweeper:
     def _leads(self) -> bool:
         return leadership.take(LEAD, owner=self._owner, seconds=settings.HINDCAST_LEASE_SECONDS)
 
-    def _move(self, attempt_id: int) -> bool:
-        with _storage():
-            return bool(logs.move(attempt_id))
+    def _move(self, attempt_ids: Sequence[int]) -> int:
+        """Those whose files were written are noted, also when the storage refuses the next."""
+        written: list[logs.Written] = []
+        try:
+            with _storage():
+                for attempt_id in attempt_ids:
+                    self._after = attempt_id
+                    if files := logs.write(attempt_id):
+                        written.append(files)
+        finally:
+            moved = logs.note(written) if written else 0
+        return moved
 
     def _rounds(self) -> None:
         rest = _look()

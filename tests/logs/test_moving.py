@@ -195,20 +195,34 @@ def test_an_attempt_that_cannot_be_moved_holds_up_no_other(
 ) -> None:
     other = make_attempt(schedule, NOW + timedelta(1))
     write(other, (1, "x"))
-    move = logs.move
+    write_files = logs.write
 
-    def refuse(attempt_id: int) -> int:
+    def refuse(attempt_id: int) -> logs.Written | None:
         if attempt_id == ended.pk:
             raise OSError("name too long")
-        return move(attempt_id)
+        return write_files(attempt_id)
 
-    monkeypatch.setattr(logs, "move", refuse)
+    monkeypatch.setattr(logs, "write", refuse)
     sweeper = LogSweeper()
     with pytest.raises(StorageAway):
         sweeper.sweep()
 
     assert sweeper.sweep() == 1
     assert LogFile.objects.get().attempt_id == other.pk
+
+
+def test_what_was_written_before_the_storage_refused_is_moved(
+    ended: Attempt, schedule: Schedule, make_attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(make_attempt(schedule, NOW + timedelta(1)), (1, "x"))
+    write_files = logs.write
+    monkeypatch.setattr(logs, "write", lambda pk: write_files(pk) if pk == ended.pk else open("/nowhere"))  # noqa: SIM115
+
+    with pytest.raises(StorageAway):
+        LogSweeper().sweep()
+
+    assert set(LogFile.objects.values_list("attempt", flat=True)) == {ended.pk}
+    assert not LogChunk.objects.filter(attempt=ended).exists()
 
 
 def test_a_sweep_tells_of_trouble_and_rests(ended: Attempt, settings: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,6 @@ from scheduler import attempts
 from scheduler.execution.drain import drain
 from scheduler.execution.operators import errand
 from scheduler.models import Attempt, Lane, TaskRun
-from tests.dig.language import refusals
 from tests.execution.outside import Answer, Asked, Site, make_certificate, serving
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +133,23 @@ def test_a_request_that_changes_something_says_which_it_is_each_time_it_is_made(
     assert first
     assert (first, get) == (again, None)
     assert other not in (first, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"method": "${x}"}, "method: is GET, HEAD, OPTIONS, TRACE, POST, PUT, PATCH or DELETE, not 'oops'."),
+        ({"timeout": "${x}"}, "timeout: is a number of seconds above 0 and up to 3600, not 'oops'."),
+        ({"content": {}, "content_format": "${x}"}, "content_format: is text, json or form, not 'oops'."),
+        ({"store_content": "${x}"}, "store_content: is true or false, not 'oops'."),
+    ],
+)
+def test_a_setting_that_turns_out_wrong_is_refused_then(
+    execute: Execute, site: Site, said: dict[str, Any], message: str
+) -> None:
+    attempt = execute(ask(site, **said), params={"x": "oops"})
+
+    assert (attempt.reason["message"], site.asked) == (message, [])
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------
@@ -389,67 +405,3 @@ def test_a_kill_ends_a_request_that_goes_on(start_worker: Callable[..., Any], st
         attempts.kill(attempt.pk, now=timezone.now())
 
         wait_until(lambda: Attempt.objects.get(pk=attempt.pk).status == "killed", 15)
-
-
-# --- when it is pushed --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        ("metod: GET", "metod: is no setting of http>; did you mean method:?"),
-        ("method: FETCH", "method: is GET, HEAD, OPTIONS, TRACE, POST, PUT, PATCH or DELETE, not 'FETCH'."),
-        ("method: [GET]", "method: is GET, HEAD, OPTIONS, TRACE, POST, PUT, PATCH or DELETE, not a list."),
-        (
-            "headers: {Accept: x}",
-            "headers: is a list of headers, such as '- Accept: text/csv' in the next line, not a map",
-        ),
-        ("headers: [x]", "headers: has one header in each entry, such as '- Accept: text/csv', not 'x'."),
-        ("headers: [{A: 1, B: 2}]", "headers: has one header in each entry"),
-        ("headers: [{'A b': 1}]", "headers: has 'A b', which is no name of a header."),
-        ("headers: [{Host: x}]", "headers: has Host, which the URL and the content decide."),
-        ("headers: [{A: [x]}]", "headers: A: is a text, not a list."),
-        ("content_format: xml", "content_format: is text, json or form, not 'xml'."),
-        ("content: {a: b}\n  content_format: text", "content_format: text takes a text as content:, not a mapping."),
-        ("content: x\n  content_format: form", "content_format: form takes a mapping of names to texts as content:"),
-        ("query: [x]", "query: is a mapping or a text, not a list."),
-        ("query: {a: {b: c}}", "query: has 'a', whose value is neither a text nor a list of texts."),
-        ("timeout: 0", "timeout: is a number of seconds above 0 and up to 3600, not '0'."),
-        ("timeout: soon", "timeout: is a number of seconds above 0 and up to 3600, not 'soon'."),
-        ("retry: 3", "retry: is true or false, not '3'."),
-        ("store_content: yes", "store_content: is true or false, not 'yes'."),
-        ("follow_redirects: {}", "follow_redirects: is true or false, not a mapping."),
-    ],
-)
-def test_wrong_settings_are_refused_when_they_are_pushed(said: str, problem: str) -> None:
-    (refusal,) = refusals(f"+a:\n  http>: https://example.com\n  {said}")
-
-    assert problem in refusal
-
-
-@pytest.mark.parametrize("url", ["ftp://example.com/x", "example.com", "https://", "https://ann:pw@example.com"])
-def test_a_url_that_is_none_is_refused_when_it_is_pushed(url: str) -> None:
-    (refusal,) = refusals(f"+a: {{http>: '{url}'}}")
-
-    assert "http>: " in refusal
-
-
-def test_what_only_the_run_can_tell_is_left_to_it() -> None:
-    settings = "method: '${m}', timeout: '${t}', headers: [{X: '${h}'}], retry: '${r}', content: {a: '${c}'}"
-
-    assert refusals(f"+a: {{http>: '${{u}}', {settings}}}") == []
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"method": "${x}"}, "method: is GET, HEAD, OPTIONS, TRACE, POST, PUT, PATCH or DELETE, not 'oops'."),
-        ({"timeout": "${x}"}, "timeout: is a number of seconds above 0 and up to 3600, not 'oops'."),
-        ({"content": {}, "content_format": "${x}"}, "content_format: is text, json or form, not 'oops'."),
-        ({"store_content": "${x}"}, "store_content: is true or false, not 'oops'."),
-    ],
-)
-def test_and_refused_then(execute: Execute, site: Site, said: dict[str, Any], message: str) -> None:
-    attempt = execute(ask(site, **said), params={"x": "oops"})
-
-    assert (attempt.reason["message"], site.asked) == (message, [])

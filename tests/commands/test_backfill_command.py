@@ -1,5 +1,6 @@
 """`manage.py backfill`: the same table as the preview, and an exit status that tells."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -42,6 +43,16 @@ def test_prints_the_rows_of_the_plan_and_a_summary(schedule: Schedule, asked: di
         f"{table.for_people}. {table.counts}. Backfill {row.pk}, named again, runs them one after the other."
     ]
     assert list(row.attempts.values_list("name", flat=True)) == ["again"] * len(table.rows)
+
+
+def test_a_machine_gets_what_the_api_answers(schedule: Schedule) -> None:
+    planned = json.loads(run(schedule, "--from", FROM, "--name", "again", "--count", "2", "--json", "-d"))
+    assert not Session.objects.exists()
+    done = json.loads(run(schedule, "--from", FROM, "--name", "again", "--count", "2", "--json"))
+
+    assert [attempt["id"] for attempt in planned["attempts"]] == ["0", "0"]
+    assert [attempt["id"] for attempt in done["attempts"]] == [str(row.pk) for row in Attempt.objects.order_by("pk")]
+    assert (done["id"], done["workflow"]["name"]) == (str(schedule.pk), "hourly_report")
 
 
 def test_a_dry_run_says_so_and_writes_nothing(schedule: Schedule) -> None:

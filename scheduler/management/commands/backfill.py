@@ -7,10 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.forms import ValidationError
 
+from scheduler.api.entries import plan_entry
 from scheduler.backfill import BackfillConflict, ScheduleNotFound, backfill
 from scheduler.errors import InvalidInput
 from scheduler.management.refusals import CONFLICT, refusal
-from scheduler.management.tables import table
+from scheduler.management.tables import as_json, table
 from scheduler.models import Schedule
 from scheduler.web.forms import read_time
 from scheduler.web.plan_table import HEADINGS, PlanTable, plan_table
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     help = "Run past sessions of a schedule again, one after the other. Exit status: 0 done, 1 refused, 3 conflicts."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("schedule_id", type=int, metavar="SCHEDULE_ID")
+        parser.add_argument("schedule_id", type=int, metavar="SCHEDULE_ID", help="from `schedules`")
         parser.add_argument(
             "--from",
             dest="from_time",
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         )
         parser.add_argument("--count", type=int, help="how many sessions; all up to the next one when left out")
         parser.add_argument("--name", help="of the attempts; made from the time when left out")
-        parser.add_argument("--dry-run", action="store_true", help="print what would run, and run nothing")
+        parser.add_argument("-d", "--dry-run", action="store_true", help="print what would run, and run nothing")
+        parser.add_argument("--json", action="store_true", help="print JSON, as the API answers it")
 
     def handle(self, *args: Any, schedule_id: int, from_time: str, dry_run: bool, **options: Any) -> None:
         now = datetime.now(UTC)
@@ -53,6 +55,9 @@ class Command(BaseCommand):
         except BackfillConflict as error:
             self.stderr.write(text_of(plan_table(error.plan, limit=None)))
             raise CommandError(f"{error.message} Nothing was run.", returncode=CONFLICT) from None
+        if options["json"]:
+            self.stdout.write(as_json(plan_entry(plan, now=now)))
+            return
         shown = plan_table(plan, limit=None)
         self.stdout.write(text_of(shown))
         self.stdout.write(summary(shown, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("backfill_id", type=int, metavar="BACKFILL_ID")
-        parser.add_argument("--dry-run", action="store_true", help="print what would be killed, and kill nothing")
+        parser.add_argument("-d", "--dry-run", action="store_true", help="print what would be killed, and kill nothing")
 
     def handle(self, *args: Any, backfill_id: int, dry_run: bool, **options: Any) -> None:
         backfill = Backfill.objects.filter(pk=backfill_id).first()

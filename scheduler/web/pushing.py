@@ -193,7 +193,8 @@ def _page(
     refusal: str = "",
     refused: FilesRefused | None = None,
 ) -> HttpResponse:
-    form.focus_first_error()
+    if refused is None:  # else the list of mistakes has the focus
+        form.focus_first_error()
     facts = {
         "page": Page(
             title=f"Push to {project.name}" if project else "Push a project",

@@ -48,6 +48,7 @@ def test_a_person_pushes_mends_a_mistake_and_starts_the_workflow(visit: Callable
     tab.set_input_files("#id_archive", tar({"orders.dig": DIG.replace(b"echo", b"ech")}))
     tab.click("main button.primary")
     expect(tab.locator(".mistakes tbody tr")).to_have_count(1)
+    expect(tab.locator("#mistakes")).to_be_focused()
     expect(tab.locator(".mistakes")).to_contain_text("orders.dig")
     expect(tab.locator("#id_project")).to_have_value("shop")
 

@@ -285,6 +285,18 @@ def test_the_second_wait_is_longer_and_holds_no_worker(execute: Execute, site: S
     assert timedelta(seconds=1.5) < task.retry_at - task.updated_at <= timedelta(seconds=2)
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [("90", 90), ("99999", 3600), ("0", 1), ("soon", 1), ("٣", 1)])
+def test_a_server_is_given_the_time_it_asks_for(
+    execute: Execute, site: Site, log_of: LogOf, asked: str, seconds: int
+) -> None:
+    left = [Answer(429, headers={"Retry-After": asked.encode().decode("latin-1")}), Answer()]
+    site.answer = lambda _: left.pop(0)
+
+    attempt = execute(ask(site))
+
+    assert f"Once more in {seconds} s." in log_of(attempt)
+
+
 def test_what_changes_something_is_not_tried_again_unless_it_may_be(execute: Execute, site: Site) -> None:
     site.answer = status(503, 503, 200)
 

@@ -67,7 +67,7 @@ def run(task: Context) -> Outcome:
     _log(task, answer)
     status = answer["status"]
     if status in (408, 429) or status >= 500:
-        raise _again(task, request, f"{_status(answer)}.", http_status=status)
+        raise _again(task, request, f"{_status(answer)}.", at_least=answer["retry_after"], http_status=status)
     if status >= 400:
         raise TaskFailed(f"{request.shown}: {_status(answer)}.", http_status=status)
     return Outcome({"http": {**_earlier(task), **_result(answer)}})
@@ -197,7 +197,8 @@ def _status(answer: Mapping[str, Any]) -> str:
     return f"{answer['status']} {answer['reason'][:100]}".strip()
 
 
-def _again(task: Context, request: Request, why: str, **facts: object) -> TryLater | TaskFailed:
+def _again(task: Context, request: Request, why: str, *, at_least: float = 0, **facts: object) -> TryLater | TaskFailed:
+    """`at_least`: seconds that the server asks to wait."""
     if not request.retry:
         return TaskFailed(f"{request.shown}: {why}", **facts)
     tries = int(task.kept.get("tries", 0)) + 1
@@ -205,6 +206,7 @@ def _again(task: Context, request: Request, why: str, **facts: object) -> TryLat
     if task.now - since >= RETRY_FOR:
         return TaskFailed(f"{request.shown}: {why} It was tried {tries} times in an hour.", **facts)
     wait = min(FIRST_WAIT_SECONDS * 2 ** min(tries - 1, 10), LAST_WAIT_SECONDS)
+    wait = max(wait, min(at_least, RETRY_FOR.total_seconds()))
     task.write(f"{why} Once more in {wait:g} s.\n".encode())
     return TryLater(wait, {"tries": tries, "since": since.isoformat()})
 

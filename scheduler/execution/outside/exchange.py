@@ -63,7 +63,8 @@ class Request:
 
 
 def answer(asked: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-    """What came back: `status`, `reason`, the origins of the `hops`, `bytes`, and `content` or its `beginning`.
+    """What came back: `status`, `reason`, the origins of the `hops`, `bytes`, and `content`; of an error its
+    `beginning`, and `retry_after` how many seconds.
 
     Raises Refused, and Away for what another time may bring.
     """
@@ -174,7 +175,8 @@ def _onward(request: Request, response: BaseHTTPResponse) -> Request | None:
 def _told(request: Request, response: BaseHTTPResponse) -> dict[str, Any]:
     said = {"status": response.status, "reason": response.reason or ""}
     if response.status >= 400:
-        return {**said, "beginning": _text(response, response.read(SHOWN_BYTES, decode_content=True))}
+        beginning = _text(response, response.read(SHOWN_BYTES, decode_content=True))
+        return {**said, "beginning": beginning, "retry_after": _seconds(response.headers.get("retry-after", ""))}
     if not request.store:
         return {**said, "bytes": _passed_over(response)}
     content = _read(response)
@@ -198,6 +200,11 @@ def _passed_over(response: BaseHTTPResponse) -> int:
         if size > MOST_UNREAD_BYTES:
             raise Refused(f"The answer is longer than {MOST_UNREAD_BYTES} bytes.")
     return size
+
+
+def _seconds(text: str) -> int:
+    """Retry-After, where it is a number; 0 for none, and for the form that is a date."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _text(response: BaseHTTPResponse, content: bytes) -> str:

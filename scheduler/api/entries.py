@@ -82,6 +82,15 @@ def schedule_entry(schedule: Schedule) -> Entry:
     }
 
 
+def schedule_summary(schedule: Schedule) -> Entry:
+    """As the verbs on a schedule answer: Digdag adds when it was made and changed."""
+    return {
+        **schedule_entry(schedule),
+        "createdAt": instant(schedule.created_at),
+        "updatedAt": instant(schedule.updated_at),
+    }
+
+
 def next_session(schedule: Schedule) -> str:
     if schedule.next_session_time is None:
         return local_time(NEVER, place_of("UTC"))

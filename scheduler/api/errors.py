@@ -67,7 +67,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     elif isinstance(refusal, AttemptConflict):
         response = in_the_way(refusal)
     elif isinstance(refusal, InvalidInput):
-        response = invalid({camel(name): texts for name, texts in refusal.errors.items()})
+        response = invalid({spelled(name, context): texts for name, texts in refusal.errors.items()})
     elif isinstance(refusal, exceptions.ValidationError):
         response = invalid(by_field(refusal.detail))
     elif isinstance(refusal, exceptions.APIException):
@@ -143,7 +143,14 @@ def by_field(detail: Any, within: str = "") -> dict[str, list[str]]:
     return found
 
 
+def spelled(name: str, context: Mapping[str, Any]) -> str:
+    """As the request has it: `attemptName` in a body of JSON, `session_time` in an address."""
+    request = context["request"]
+    in_address = request.method == "GET" or request.content_type == "application/gzip"
+    return name if in_address else camel(name)
+
+
 def camel(name: str) -> str:
-    """`attempt_name` as the wire writes it: `attemptName`."""
+    """`attempt_name` as bodies write it: `attemptName`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -16,6 +16,7 @@ from rest_framework.viewsets import ViewSet
 from scheduler import logs
 from scheduler.api.entries import Entry, instant
 from scheduler.api.permissions import READING
+from scheduler.api.project_requests import LogQuery
 from scheduler.api.project_shapes import LogFileList
 from scheduler.api.schema import documented
 from scheduler.api.views import attempts, one
@@ -53,11 +54,13 @@ class LogViewSet(ViewSet):
     http_method_names = ["get", "head"]
     lookup_value_converter = "int"
 
-    @documented("getLogFiles", LogFileList, refused=[404])
+    @documented("getLogFiles", LogFileList, refused=[404], parameters=[LogQuery])
     @action(detail=True, url_path="files")
     def files(self, request: Request, pk: int) -> Response:
         """Readable while the attempt runs; what is written later is added."""
-        return Response({"files": [file.entry() for file in files_of(one(attempts(request), pk, "attempt"))]})
+        task = LogQuery.read(request).get("task", "")
+        found = files_of(one(attempts(request), pk, "attempt"))
+        return Response({"files": [file.entry() for file in found if file.task.startswith(task)]})
 
     @documented("getLogFile", FILE, refused=[404])
     @action(detail=True, url_path="files/<str:name>")

@@ -50,6 +50,21 @@ def workflow_entry(definition: WorkflowDefinition) -> Entry:
     }
 
 
+def truncated_entry(definition: WorkflowDefinition, session_time: str) -> Entry:
+    """Needs what `workflow_entry` needs."""
+    project = definition.workflow.project
+    return {
+        "project": name_entry(project.pk, project.name),
+        "revision": definition.revision.name,
+        "sessionTime": session_time,
+        "timezone": definition.timezone,
+    }
+
+
+def secret_entry(project: Project, key: str) -> Entry:
+    return {"key": key, "project": name_entry(project.pk, project.name)}
+
+
 def workflow_entries(definitions: Iterable[WorkflowDefinition]) -> Entry:
     return {"workflows": [workflow_entry(definition) for definition in definitions]}
 

@@ -6,7 +6,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from scheduler.api.fields import Instant, LocalOrInstant, QueryChoice, QueryFlag, QueryName, QuerySize, Text
+from scheduler.api.fields import Instant, LocalOrInstant, QueryChoice, QueryCount, QueryFlag, QueryName, Text
 from scheduler.api.requests import ListQuery, body_of, valid
 from scheduler.pushing import Start
 
@@ -32,7 +32,7 @@ class PushQuery(ListQuery):
 class CountQuery(ListQuery):
     """Digdag calls the size of a page `count` here; `page_size` means the same."""
 
-    count = QuerySize(required=False, help_text="How many at most.")
+    count = QueryCount(required=False, help_text="How many at most.")
 
     @classmethod
     def paged(cls, request: Request) -> dict[str, Any]:
@@ -53,8 +53,18 @@ class WorkflowQuery(CountQuery):
 
 class ProjectWorkflowQuery(ListQuery):
     last_id = page_size = None  # type: ignore[assignment]  # all of a revision are shown
-    workflow = QueryName(required=False, help_text="Name of a workflow.")
+    name = QueryName(required=False, help_text="Name of a workflow.")
+    workflow = QueryName(required=False, help_text="The same: some clients call it so.")
     revision = QueryName(required=False, help_text="Name of a revision; the newest when not set.")
+
+
+class OneProjectQuery(ListQuery):
+    last_id = page_size = None  # type: ignore[assignment]
+    name = QueryName(help_text="Name of the project.")
+
+
+class RevisionListQuery(ListQuery):
+    name = QueryName(required=False, help_text="The revision of exactly this name.")
 
 
 class RevisionQuery(ListQuery):
@@ -66,6 +76,17 @@ class NamedWorkflowQuery(ListQuery):
     """A list of one project, narrowed to one workflow."""
 
     workflow = QueryName(required=False, help_text="Name of a workflow.")
+
+
+class NameInProjectQuery(ListQuery):
+    last_id = page_size = None  # type: ignore[assignment]
+    name = QueryName(help_text="Name of the workflow.")
+    revision = QueryName(required=False, help_text="Name of a revision; the newest when not set.")
+
+
+class LogQuery(ListQuery):
+    last_id = page_size = None  # type: ignore[assignment]  # all of an attempt are shown
+    task = QueryName(required=False, help_text="What the names of the tasks begin with.")
 
 
 class OneWorkflowQuery(ListQuery):
@@ -81,7 +102,8 @@ class TruncationQuery(ListQuery):
     mode = QueryChoice(
         choices=["hour", "day", "schedule", "next_schedule"],
         required=False,
-        help_text="Cut to the hour or the day, or to the session of the schedule at or before, or after, the time.",
+        help_text="Cut to the hour or the day, or to the session of the schedule at or before, or after, the time; "
+        "the time itself when not set.",
     )
 
 

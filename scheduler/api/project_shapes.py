@@ -82,8 +82,10 @@ class ProjectSessionList(Shape):
 class TruncatedTime(Shape):
     """A session time of the workflow."""
 
+    project = ProjectName()
+    revision = serializers.CharField()
     sessionTime = LocalTime()
-    timeZone = serializers.CharField()
+    timezone = serializers.CharField()
 
 
 class SecretKey(Shape):
@@ -97,8 +99,11 @@ class SecretList(Shape):
     secrets = SecretKey(many=True)
 
 
-class Nothing(Shape):
-    """Done."""
+class ChangedSecret(Shape):
+    """Done. The value is not told."""
+
+    key = serializers.CharField()
+    project = ProjectName()
 
 
 @extend_schema_serializer(component_name="LogFile")
@@ -124,6 +129,14 @@ class Version(Shape):
     """Of this server."""
 
     version = serializers.CharField()
+
+
+class VersionCheck(Shape):
+    """Whether a client of Digdag can go on."""
+
+    serverVersion = serializers.CharField()
+    upgradeRecommended = serializers.BooleanField()
+    apiCompatible = serializers.BooleanField()
 
 
 class Mistake(Shape):

@@ -26,22 +26,27 @@ from scheduler.api.permissions import DELETING, KEEPING_SECRETS, PUSHING
 from scheduler.api.project_entries import (
     project_entry,
     revision_entry,
+    secret_entry,
+    truncated_entry,
     workflow_entries,
     workflow_entry,
 )
 from scheduler.api.project_requests import (
     NamedWorkflowQuery,
+    NameInProjectQuery,
+    OneProjectQuery,
     OneWorkflowQuery,
     ProjectQuery,
     ProjectWorkflowQuery,
     PushQuery,
+    RevisionListQuery,
     RevisionQuery,
     SecretRequest,
     TruncationQuery,
     WorkflowQuery,
 )
 from scheduler.api.project_shapes import (
-    Nothing,
+    ChangedSecret,
     ProjectList,
     ProjectShape,
     RevisionList,
@@ -50,7 +55,6 @@ from scheduler.api.project_shapes import (
     WorkflowList,
     WorkflowShape,
 )
-from scheduler.api.requests import ListQuery
 from scheduler.api.rows import session_rows
 from scheduler.api.schema import FILES_REFUSED, REVISION_TAKEN, documented
 from scheduler.api.views import ReadingViewSet, newest, one, schedules, size
@@ -102,6 +106,11 @@ class ProjectViewSet(ReadingViewSet):
     def retrieve(self, request: Request, pk: int) -> Response:
         return Response(shown([one(with_latest(projects(request)), pk, "project")])[0])
 
+    @documented("getProjectByName", ProjectShape, refused=[404], parameters=[OneProjectQuery])
+    def named(self, request: Request) -> Response:
+        """The project of a name."""
+        return Response(shown([of_name(with_latest(projects(request)), OneProjectQuery.read(request)["name"])])[0])
+
     @documented("deleteProject", ProjectShape, refused=[404], summary="Delete a project")
     def destroy(self, request: Request, pk: int) -> Response:
         """Its schedules go, what runs is killed, its name is free. Sessions, attempts and logs stay."""
@@ -110,11 +119,13 @@ class ProjectViewSet(ReadingViewSet):
         project.refresh_from_db(fields=["deleted_at"])
         return Response(shown([project])[0])
 
-    @documented("getProjectRevisions", RevisionList, refused=[404], parameters=[ListQuery])
+    @documented("getProjectRevisions", RevisionList, refused=[404], parameters=[RevisionListQuery])
     @action(detail=True)
     def revisions(self, request: Request, pk: int) -> Response:
-        page = ListQuery.read(request)
+        page = RevisionListQuery.read(request)
         rows = one(projects(request), pk, "project").revisions.select_related("created_by")
+        if "name" in page:
+            rows = rows.filter(name=page["name"])
         return Response({"revisions": [revision_entry(row) for row in newest(rows, page)]})
 
     @documented("getProjectWorkflows", WorkflowList, refused=[404], parameters=[ProjectWorkflowQuery])
@@ -124,9 +135,25 @@ class ProjectViewSet(ReadingViewSet):
         asked = ProjectWorkflowQuery.read(request)
         revision = revision_of(one(projects(request), pk, "project"), asked.get("revision"))
         rows = in_full(revision.definitions.all())
-        if "workflow" in asked:
-            rows = rows.filter(workflow__name=asked["workflow"])
+        for name in {"name", "workflow"} & asked.keys():
+            rows = rows.filter(workflow__name=asked[name])
         return Response(workflow_entries(rows.order_by("workflow__name")))
+
+    @documented("getProjectWorkflow", WorkflowShape, refused=[404], parameters=[NameInProjectQuery])
+    @action(detail=True)
+    def workflow(self, request: Request, pk: int) -> Response:
+        """The workflow of a name."""
+        asked = NameInProjectQuery.read(request)
+        revision = revision_of(one(projects(request), pk, "project"), asked.get("revision"))
+        return Response(workflow_entry(workflow_of(revision, asked["name"])))
+
+    @documented("getProjectWorkflowByName", WorkflowShape, refused=[404], parameters=[RevisionQuery])
+    @action(detail=True, url_path="workflows/<str:name>")
+    def workflow_by_name(self, request: Request, pk: int, name: str) -> Response:
+        """The same, by another address."""
+        asked = RevisionQuery.read(request)
+        revision = revision_of(one(projects(request), pk, "project"), asked.get("revision"))
+        return Response(workflow_entry(workflow_of(revision, name)))
 
     @documented("getProjectSchedules", shapes.ScheduleList, refused=[404], parameters=[NamedWorkflowQuery])
     @action(detail=True)
@@ -165,22 +192,22 @@ class ProjectViewSet(ReadingViewSet):
         project = one(projects(request), pk, "project")
         return Response({"secrets": [{"key": key} for key in secrets.keys(project.pk)]})
 
-    @documented("putProjectSecret", Nothing, refused=[400, 404, 413, 415], request=SecretRequest)
+    @documented("putProjectSecret", ChangedSecret, refused=[400, 404, 413, 415], request=SecretRequest)
     @action(detail=True, methods=["put"], url_path="secrets/<str:key>", permission_classes=KEEPING_SECRETS)
     def secret(self, request: Request, pk: int, key: str) -> Response:
         """Set a secret. Nobody can read it back; tasks get it by its key."""
         project = one(projects(request), pk, "project")
         secrets.put(project_id=project.pk, key=key, value=SecretRequest.read(request), now=datetime.now(UTC))
-        return Response({})
+        return Response(secret_entry(project, key))
 
-    @documented("deleteProjectSecret", Nothing, refused=[400, 404])
+    @documented("deleteProjectSecret", ChangedSecret, refused=[400, 404])
     @secret.mapping.delete  # type: ignore[untyped-decorator]
     def forget_secret(self, request: Request, pk: int, key: str) -> Response:
         """A key that there is not is no error."""
         project = one(projects(request), pk, "project")
         secrets.check_key(key)
         secrets.delete(project_id=project.pk, key=key)
-        return Response({})
+        return Response(secret_entry(project, key))
 
 
 class WorkflowViewSet(ReadingViewSet):
@@ -208,22 +235,16 @@ class WorkflowViewSet(ReadingViewSet):
     def named(self, request: Request) -> Response:
         """The workflow of a name in a project of a name."""
         asked = OneWorkflowQuery.read(request)
-        project = projects(request).filter(name=asked["project"]).first()
-        if project is None:
-            raise NotFound(f"There is no project {asked['project']!r}.")
-        rows = in_full(revision_of(project, asked.get("revision")).definitions.filter(workflow__name=asked["name"]))
-        for definition in rows:
-            return Response(workflow_entry(definition))
-        raise NotFound(f"There is no workflow {asked['name']!r} in the project {project.name!r}.")
+        project = of_name(projects(request), asked["project"])
+        return Response(workflow_entry(workflow_of(revision_of(project, asked.get("revision")), asked["name"])))
 
     @documented("getTruncatedSessionTime", TruncatedTime, refused=[404], parameters=[TruncationQuery])
     @action(detail=True, url_path="truncated_session_time")
     def truncated_session_time(self, request: Request, pk: int) -> Response:
         asked = TruncationQuery.read(request)
         definition = one(definitions(request), pk, "workflow")
-        at = truncated(definition, asked["session_time"], asked.get("mode", "schedule"))
-        place = zone(definition.timezone)
-        return Response({"sessionTime": entries.local_time(at, place), "timeZone": definition.timezone})
+        at = truncated(definition, asked["session_time"], asked.get("mode", ""))
+        return Response(truncated_entry(definition, entries.local_time(at, zone(definition.timezone))))
 
 
 @contextmanager
@@ -277,6 +298,21 @@ def shown(rows: Any) -> list[entries.Entry]:
     found = list(rows)
     latest = Revision.objects.in_bulk([project.latest_id for project in found])
     return [project_entry(project, latest[project.latest_id]) for project in found]
+
+
+def of_name(rows: QuerySet[Any], name: str) -> Any:
+    """The project `name` of these."""
+    project = rows.filter(name=name).first()
+    if project is None:
+        raise NotFound(f"There is no project {name!r}.")
+    return project
+
+
+def workflow_of(revision: Revision, name: str) -> WorkflowDefinition:
+    definition = in_full(revision.definitions.filter(workflow__name=name)).first()
+    if definition is None:
+        raise NotFound(f"There is no workflow {name!r} in the project {revision.project.name!r}.")
+    return definition
 
 
 def revision_of(project: Project, name: str | None) -> Revision:

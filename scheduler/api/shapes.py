@@ -53,6 +53,13 @@ class Schedule(Shape):
     disabledAt = Instant(allow_null=True)
 
 
+class ScheduleSummary(Schedule):
+    """A schedule after it was changed."""
+
+    createdAt = Instant()
+    updatedAt = Instant()
+
+
 @extend_schema_serializer(many=False)
 class ScheduleList(Shape):
     """One page of schedules."""

@@ -9,7 +9,7 @@ from rest_framework.routers import SimpleRouter
 from scheduler.api.docs import DocsPage, SchemaDocument
 from scheduler.api.logs import LogViewSet
 from scheduler.api.projects import ProjectViewSet, WorkflowViewSet
-from scheduler.api.version import VersionView
+from scheduler.api.version import VersionCheckView, VersionView
 from scheduler.api.views import AttemptViewSet, NothingHere, ScheduleViewSet, SessionViewSet
 
 
@@ -35,8 +35,10 @@ urlpatterns = [
     *router.urls,
     # The client of Digdag asks with a slash here, and nowhere else.
     path("projects/<int:pk>/secrets/", ProjectViewSet.as_view({"get": "secrets"}, schema=None)),
+    path("project", ProjectViewSet.as_view({"get": "named"}), name="api-project-named"),
     path("workflow", WorkflowViewSet.as_view({"get": "named"}), name="api-workflow-named"),
     path("version", VersionView.as_view(), name="api-version"),
+    path("version/check", VersionCheckView.as_view(), name="api-version-check"),
     path("schema", SchemaDocument.as_view(), name="api-schema"),
     path("docs", DocsPage.as_view(), name="api-docs"),
     re_path("", NothingHere.as_view()),

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from scheduler.api.project_shapes import Version
+from scheduler.api.project_shapes import Version, VersionCheck
 
 
 class VersionView(APIView):
@@ -18,3 +18,14 @@ class VersionView(APIView):
     def get(self, request: Request) -> Response:
         """Needs no key."""
         return Response({"version": version("hindcast")})
+
+
+class VersionCheckView(APIView):
+    authentication_classes = []
+    permission_classes = []
+
+    @extend_schema(operation_id="checkClientVersion", responses=VersionCheck, auth=[])
+    def get(self, request: Request) -> Response:
+        """The command of Digdag asks before anything else, and stops unless it may go on. It always may."""
+        answer = {"serverVersion": version("hindcast"), "upgradeRecommended": False, "apiCompatible": True}
+        return Response(answer)

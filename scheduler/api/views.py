@@ -85,7 +85,7 @@ class ScheduleViewSet(ReadingViewSet):
 
     @documented(
         "skipSchedule",
-        shapes.Schedule,
+        shapes.ScheduleSummary,
         refused=[400, 404, 413, 415],
         conflict=SKIP_REFUSED,
         request=SkipRequest,
@@ -96,19 +96,21 @@ class ScheduleViewSet(ReadingViewSet):
         """Move the schedule forward. The sessions passed over are recorded as skipped, and can still be backfilled."""
         one(schedules(request), pk, "schedule")
         skipped = schedule_verbs.skip(pk, **SkipRequest.read(request), now=datetime.now(UTC))
-        return Response(entries.schedule_entry(skipped.schedule))
+        return Response(entries.schedule_summary(skipped.schedule))
 
-    @documented("disableSchedule", shapes.Schedule, refused=[404], request=None, summary="Stop starting sessions")
+    @documented(
+        "disableSchedule", shapes.ScheduleSummary, refused=[404], request=None, summary="Stop starting sessions"
+    )
     @action(detail=True, methods=["post"], permission_classes=CHANGING)
     def disable(self, request: Request, pk: int) -> Response:
         """What runs goes on, and backfills still work."""
         one(schedules(request), pk, "schedule")
         schedule_verbs.disable(pk, now=datetime.now(UTC))
-        return Response(entries.schedule_entry(one(schedules(request), pk, "schedule")))
+        return Response(entries.schedule_summary(one(schedules(request), pk, "schedule")))
 
     @documented(
         "enableSchedule",
-        shapes.Schedule,
+        shapes.ScheduleSummary,
         refused=[400, 404, 413, 415],
         conflict=SKIP_REFUSED,
         request=OpenApiRequest(EnableRequest),
@@ -124,7 +126,7 @@ class ScheduleViewSet(ReadingViewSet):
             schedule_verbs.enable_past(pk, target, now=now)
         else:
             schedule_verbs.enable(pk, now=now)
-        return Response(entries.schedule_entry(one(schedules(request), pk, "schedule")))
+        return Response(entries.schedule_summary(one(schedules(request), pk, "schedule")))
 
 
 class SessionViewSet(ReadingViewSet):

@@ -38,7 +38,8 @@ def test_the_sessions_before_the_time_are_skipped(api: Any, schedule: Schedule, 
     response = skip(api, schedule, **fields)
 
     assert response.status_code == 200
-    assert response.json() == api.get(f"schedules/{schedule.pk}").json()
+    for name, value in api.get(f"schedules/{schedule.pk}").json().items():
+        assert response.json()[name] == value
     assert response.json()["nextScheduleTime"] == "2026-03-02T16:00:00+00:00"
     assert [(skip.session_time.hour, skip.reason) for skip in Skip.objects.order_by("session_time")] == [
         *((13, "requested"), (14, "requested"), (15, "requested")),

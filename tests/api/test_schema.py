@@ -54,6 +54,10 @@ OTHERS = {
     ("/api/workflow", "get"): "getWorkflowByName",
     ("/api/workflows/{id}/truncated_session_time", "get"): "getTruncatedSessionTime",
     ("/api/version", "get"): "getVersion",
+    ("/api/version/check", "get"): "checkClientVersion",
+    ("/api/project", "get"): "getProjectByName",
+    ("/api/projects/{id}/workflow", "get"): "getProjectWorkflow",
+    ("/api/projects/{id}/workflows/{name}", "get"): "getProjectWorkflowByName",
 }
 
 

@@ -3,6 +3,7 @@
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from projects.admin.confirm import YES, confirm, is_confirmed
@@ -15,6 +16,9 @@ from scheduler import deletion
 class DeletableProjectAdmin(ProjectAdmin):
     actions = ("delete_projects",)
     row_actions = actions
+
+    def view_on_site(self, obj: Project) -> str | None:
+        return None if obj.deleted_at else reverse("project", args=[obj.pk])
 
     def has_remove_permission(self, request: HttpRequest) -> bool:
         """Not `has_delete_permission`, which offers Django's own deletion of the rows."""

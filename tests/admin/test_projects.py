@@ -176,6 +176,15 @@ def test_projects_are_narrowed_by_whether_they_are_deleted(superuser_client: Cli
     assert shown == [["p0", "p1"], ["p0"], ["p1"]]
 
 
+def test_a_project_leads_to_its_page_while_it_has_one(superuser_client: Client, project: Project) -> None:
+    before = superuser_client.get(page_of(project)).content.decode()
+    Project.objects.update(deleted_at=NOW)
+
+    after = superuser_client.get(page_of(project)).content.decode()
+
+    assert [f'href="/projects/{project.pk}"' in html for html in (before, after)] == [True, False]
+
+
 def test_the_list_of_projects_names_the_newest_revision(superuser_client: Client, populate: Populate) -> None:
     populate(1)
     newest = Revision.objects.create(project=Project.objects.get(), name="r2", created_at=NOW)

@@ -4,15 +4,24 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.urls import resolve
 
 from projects import archives, secrets
 from projects.models import Revision
 from scheduler.backfill import backfill
 from scheduler.models import Attempt, Schedule
+from scheduler.web.urls import urlpatterns
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
+# Pages that ask for a right, and do something: each is tried beside what it does.
+DOING = {
+    *("project_push", "project_push_to", "project_delete", "workflow_start", "secrets", "secret_set", "secret_delete"),
+    *("schedule_enable", "schedule_disable", "schedule_skip"),
+    *("backfill_kill", "backfill_retry", "attempt_kill", "attempt_retry"),
+}
+OPEN = {"login", "logout", "healthz", "livez"}
 LISTS = ("/", "/projects", "/backfills", "/attempts")
 
 
@@ -52,6 +61,12 @@ def test_every_page_opens_for_who_may_see_it(page: Client, addresses: list[str])
     answers = {address: status_of(page, address) for address in [*addresses, *LISTS]}
 
     assert set(answers.values()) == {200}, answers
+
+
+def test_every_page_is_among_those_that_are_tried(addresses: list[str]) -> None:
+    tried = {resolve(address).url_name for address in [*addresses, *LISTS]}
+
+    assert {route.name for route in urlpatterns} == tried | DOING | OPEN
 
 
 def test_every_page_asks_to_sign_in_and_comes_back(client: Client, addresses: list[str]) -> None:

@@ -110,6 +110,8 @@ def test_a_task_has_the_workers_environment_and_nobody_else_sees_it(
         ({"celery>": "tests.shop.tasks.total", "args": "x"}, "args: of celery> is a list, not 'x'."),
         ({"celery>": "tests.shop.tasks.total", "args": {"a": 1}}, "args: of celery> is a list"),
         ({"celery>": "tests.shop.tasks.total", "kwargs": [1]}, "kwargs: of celery> is a mapping"),
+        ({"celery>": "tests.shop.tasks.total", "timeout": "soon"}, "timeout: takes a duration such as 30s"),
+        ({"celery>": "tests.shop.tasks.total", "timeout": 0}, "timeout: is at least 1s."),
         ({"celery>": "tests.shop.tasks.total", "queue": "manual"}, "queue: manual is for Hindcast's own hints"),
         ({"celery>": "tests.shop.tasks.total", "queue": "x" * 101}, "queue: is a name of at most 100"),
         (

@@ -23,7 +23,7 @@ from scheduler.celery import app
 from scheduler.execution import storable
 from scheduler.execution.operators.base import Context, Operator, Outcome, TaskFailed, TryLater
 from scheduler.execution.operators.celery_child import told
-from scheduler.execution.operators.house import in_the_house, time_limit
+from scheduler.execution.operators.house import in_the_house, time_limit, time_limit_problems
 from scheduler.execution.operators.repeating import parsed
 from scheduler.execution.template import as_text, render_all
 
@@ -55,6 +55,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
         if given is not None and not isinstance(given, kind) and "${" not in str(given):
             yield f"{key}: of celery> is {called}, not {str(given)[:50]!r}."
     yield from _secret_problems(config)
+    yield from time_limit_problems(config)
 
 
 def _secret_problems(config: Mapping[str, Any]) -> Iterator[str]:

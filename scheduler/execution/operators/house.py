@@ -5,7 +5,7 @@ Its environment holds the keys of the house. It travels in memory, and never sta
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,20 @@ def time_limit(task: Context) -> float | None:
     """The `timeout:` of the task in seconds, such as 30s or 1h 30m; None without one. Raises TaskFailed."""
     if task.config.get("timeout") is None:
         return None
-    text = as_text(render_all(task.config["timeout"], task.variables.__getitem__))
+    return _seconds(as_text(render_all(task.config["timeout"], task.variables.__getitem__)))
+
+
+def time_limit_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """What can be seen to be wrong with a `timeout:` before the task runs."""
+    said = config.get("timeout")
+    if said is not None and "${" not in str(said):
+        try:
+            _seconds(as_text(said))
+        except TaskFailed as wrong:
+            yield wrong.message
+
+
+def _seconds(text: str) -> float:
     seconds = duration(text, "timeout:").total_seconds()
     if seconds <= 0:
         raise TaskFailed("timeout: is at least 1s.")

@@ -16,7 +16,7 @@ from django.core.management import get_commands
 
 from projects.dig.language import closest, listed
 from scheduler.execution.operators.base import NOTHING, Context, Operator, Outcome, TaskFailed
-from scheduler.execution.operators.house import in_the_house, time_limit
+from scheduler.execution.operators.house import in_the_house, time_limit, time_limit_problems
 from scheduler.execution.template import OPENING, as_text, reference_at, resolve_at
 
 CHILD = "scheduler.execution.operators.manage_child"
@@ -40,6 +40,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     else:
         if not name.references:
             yield from name_problems(name.text)
+    yield from time_limit_problems(config)
 
 
 def name_problems(name: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Workers that are killed, paused or kept busy: F1, F1b, F17, F19, F23, F25."""
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from tests.faults.invariants import Ledger
 pytestmark = [pytest.mark.faults, pytest.mark.processes, pytest.mark.postgres]
 
 Start = Callable[..., Any]
+
+PICKLE = {"content_type": "application/x-python-serialize", "content_encoding": "binary"}
 
 BUSY = b"""import time
 
@@ -207,11 +210,30 @@ def test_an_attempt_that_kills_its_process_of_the_pool_harms_no_other(
     nothing_broken()
 
 
+class Touch:
+    """Unpickling one of these writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
 def test_junk_in_a_queue_is_dropped_and_the_worker_goes_on(
-    worker: Start, queue: Start, ledger: Ledger, at_rest: Start, nothing_broken: Start
+    worker: Start, queue: Start, ledger: Ledger, at_rest: Start, nothing_broken: Start, tmp_path: Path
 ) -> None:
     living = worker()
+    drain = {"task": dispatch.DRAIN_TASK}
+    written = tmp_path / "written"
+    yaml = f"[[!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{written}]]], {{}}, {{}}]"
+    pickled = pickle.dumps(([Touch(written)], {}, {}))
     junk: list[tuple[Any, dict[str, Any]]] = [
+        (pickled, {"headers": {**drain, "id": "5"}, **PICKLE}),
+        (yaml, {"headers": {**drain, "id": "7"}, "content_type": "application/x-yaml"}),
+        (f'[["{"x" * 10_000_000}"], {{}}, {{}}]', {"headers": {**drain, "id": "8"}}),
+        ('[["1"], {}, {}]', {"headers": {**drain, "id": "9"}}),
+        ("[[-1], {}, {}]", {"headers": {**drain, "id": "10"}}),
         ("{not json", {"headers": {"task": dispatch.DRAIN_TASK, "id": "1"}}),
         ('[["manual"], {}, {}]', {"headers": {"task": "no.such.task", "id": "2"}}),
         ('[["no-such-lane"], {}, {}]', {"headers": {"task": dispatch.DRAIN_TASK, "id": "3"}}),
@@ -230,18 +252,17 @@ def test_junk_in_a_queue_is_dropped_and_the_worker_goes_on(
     said = living.output.read_text()
     assert "no.such.task" in said
     assert "no-such-lane" in said
+    assert not written.exists()
     nothing_broken()
 
 
-def publish(broker: Connection, body: str, **options: Any) -> None:
+def publish(broker: Connection, body: str | bytes, **options: Any) -> None:
     queue = app.amqp.queues["manual"]
     broker.Producer().publish(
         body,
         exchange=queue.exchange,
         routing_key=queue.routing_key,
-        content_type="application/json",
-        content_encoding="utf-8",
-        **options,
+        **{"content_type": "application/json", "content_encoding": "utf-8", **options},
     )
 
 

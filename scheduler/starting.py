@@ -4,6 +4,7 @@ Everything happens in one transaction under a lock on the project's row, and on 
 two that start the same session come one after the other, and a backfill, a tick or a deletion waits its turn.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from scheduler.models import Attempt, AttemptStatus, Lane, Pool, Schedule, Sessi
 from scheduler.models.attempt import DONE, LIVE
 
 DEEPEST_PARAMS = 50
+MOST_PARAMS_BYTES = 64 * 1024  # every list of attempts shows them
 
 
 class WorkflowNotFound(HindcastError):  # noqa: N818 - named as the fact
@@ -138,6 +140,8 @@ def name_faults(name: str) -> list[str]:
 
 def params_faults(params: Mapping[str, Any]) -> list[str]:
     fault = unstorable(params)
+    if not fault and len(json.dumps(params)) > MOST_PARAMS_BYTES:
+        fault = f"The parameters are longer than {MOST_PARAMS_BYTES:,} bytes."
     return [fault] if fault else []
 
 

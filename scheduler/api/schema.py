@@ -74,6 +74,7 @@ REFUSALS = {
     ),
     413: refusal(413, "The body has more than 1048576 bytes.", shapes.Refusal),
     415: refusal(415, 'Unsupported media type "text/plain" in request.', shapes.Refusal),
+    429: refusal(429, "Request was throttled. Expected available in 42 seconds.", shapes.Refusal),
     503: refusal(503, "The database does not answer.", shapes.Refusal),
 }
 
@@ -93,7 +94,7 @@ def documented(
     """
     shown = answer if isinstance(answer, dict) else {200: OpenApiResponse(answer, answer.__doc__ or "")}
     responses: dict[Any, OpenApiResponse] = {**shown}
-    responses |= {status: REFUSALS[status] for status in sorted({401, 403, 503, *refused})}
+    responses |= {status: REFUSALS[status] for status in sorted({401, 403, 429, 503, *refused})}
     if conflict is not None:
         responses[409] = conflict
     if "parameters" in more:

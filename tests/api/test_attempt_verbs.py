@@ -149,6 +149,18 @@ def test_a_wrong_field_is_named_and_nothing_is_written(
     assert counts() == before
 
 
+@pytest.mark.parametrize(("letters", "status"), [(65_527, 200), (65_528, 400)])
+def test_parameters_have_a_size(api: Any, schedule: Schedule, letters: int, status: int) -> None:
+    """65,536 bytes, as JSON."""
+    body = {"workflowId": schedule.definition_id, "sessionTime": "2026-01-01T00:00:00Z", "params": {"x": "y" * letters}}
+
+    answer = api.put("attempts", body)
+
+    assert answer.status_code == status
+    if status == 400:
+        assert "longer than 65,536 bytes" in answer.json()["errors"]["params"][0]
+
+
 def test_all_wrong_fields_are_named_at_once(api: Any, schedule: Schedule) -> None:
     answer = start(api, body(schedule, workflowId="x", sessionTime=1, params=1, retryAttemptName=1)).json()
 

@@ -104,7 +104,7 @@ def test_the_backfill_documents_each_of_its_refusals(schema: dict[str, Any]) -> 
         code: answer["content"]["application/json"] for code, answer in operation["responses"].items() if code != "200"
     }
 
-    assert sorted(refusals) == ["400", "401", "403", "404", "409", "413", "415", "503"]
+    assert sorted(refusals) == ["400", "401", "403", "404", "409", "413", "415", "429", "503"]
     for code, content in refusals.items():
         example = next(iter(content["examples"].values()))["value"]
         assert example["status"] == int(code)

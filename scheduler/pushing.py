@@ -51,12 +51,14 @@ def push(
     Workflows that have a `schedule:` are scheduled: new ones from `start.at` on (`now`, unless given), those that were
     scheduled before go on after their last session, unless cleared.
 
-    Raises InvalidInput naming `project`, `revision`, `schedule_from` or `clear_schedule`; FilesRefused with every
-    mistake in the workflows; RevisionTaken. Nothing is written then, but perhaps an archive that nothing names.
+    Raises InvalidInput naming `project`, `revision`, `archive`, `schedule_from` or `clear_schedule`; FilesRefused with
+    every mistake in the workflows; RevisionTaken. Nothing is written then, but perhaps an archive that nothing names.
     """
     at = checked(project_name, revision_name, start.at)
     documents = dig.read(upload.files, language=LANGUAGE)
     refuse_unknown(start.cleared, documents)
+    if not documents:
+        refuse_misplaced(upload.files)
     archive = archives.keep(upload)
     with transaction.atomic():
         revision = publish(
@@ -95,6 +97,14 @@ def revision_faults(name: str) -> list[str]:
     if not name.strip() or not name.isprintable():
         return ["Give the revision a name."]
     return [] if len(name) <= NAME_LENGTH else [f"A name has at most {NAME_LENGTH} characters."]
+
+
+def refuse_misplaced(files: Collection[str]) -> None:
+    """A folder that was packed as a whole has its workflows one floor too deep. No files at all may well be meant."""
+    nested = next((path for path in sorted(files) if path.endswith(".dig")), None)
+    if nested:
+        where = f"{nested[:200]} is in a folder. Pack what is in the folder, not the folder itself"
+        raise InvalidInput({"archive": [f"There is no workflow: .dig files count at the top alone, and {where}."]})
 
 
 def refuse_unknown(cleared: Collection[str], documents: Mapping[str, object]) -> None:

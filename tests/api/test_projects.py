@@ -204,6 +204,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("query", "body", "status", "message"),
     [
+        ("project=shop&revision=r", packed({"shop/a.dig": b"+a: {echo>: x}"}), 400, "shop/a.dig is in a folder."),
         ("project=shop", packed({"a.dig": b"+a: {echo>: x}"}), 400, "revision:"),
         ("project=9shop&revision=r", packed({"a.dig": b"+a: {echo>: x}"}), 400, "project: Give a name that begins"),
         ("project=shop&revision=r", b"not gzip", 400, ""),

@@ -18,6 +18,8 @@ from projects import apikeys
 from projects.folders import pack_folder
 from projects.models import Revision
 from scheduler import pushing
+from scheduler.execution import lease
+from scheduler.execution.lease import Lease, keeper, seconds
 from tests.processes import Process, database_url
 
 ADDRESS = re.compile(r"Hindcast is ready: http://([\w.:]+)/")
@@ -81,9 +83,11 @@ def client(site: str, http: requests.Session) -> Client:
 
 
 @pytest.fixture
-def push(db: None, settings: Any, tmp_path: Path) -> Callable[..., Revision]:
+def push(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Revision]:
     """push(folder, project="shop"): the revision that came of it. What is run of it works in this test's folder."""
     settings.HINDCAST_WORK_DIR = tmp_path / "work"
+    # The keeper's own connection sees nothing of a test's transaction, and would take every attempt for lost.
+    monkeypatch.setattr(lease, "renew", _keep)
 
     def make(folder: Path | str, project: str = "shop", **options: Any) -> Revision:
         arguments = {"revision_name": "r1", "now": datetime.now(UTC), **options}
@@ -91,6 +95,18 @@ def push(db: None, settings: Any, tmp_path: Path) -> Callable[..., Revision]:
             return pushing.push(project_name=project, upload=upload, **arguments)
 
     return make
+
+
+def _keep(leases: list[Lease]) -> None:
+    for held in leases:
+        held.renewed_at = seconds()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lease_threads_end(django_db_setup: None) -> Iterator[None]:
+    """They close their connections then; a database with open ones cannot be dropped."""
+    yield
+    keeper.join()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 MARK = "COMMAND_ID"
 PR_SET_CHILD_SUBREAPER = 36
-LONGEST_SECONDS = 2.0  # for what starts others as fast as it is killed
+LONGEST_SECONDS = 5.0  # for what starts others as fast as it is killed
 PAUSE_SECONDS = 0.005
 
 
@@ -39,26 +39,43 @@ class Orphans:
             yield self._ours
 
     def end(self, leader: int, mark: str) -> None:
-        """Kill what the command `leader`, which has ended and been waited for, left behind with its mark."""
+        """Kill what the command `leader`, waited for and its group killed, left behind with its mark."""
         with self._lock:
             self._ours.discard(leader)
         until = time.monotonic() + LONGEST_SECONDS
-        while self._taken_in and self._kill(mark) and time.monotonic() < until:
-            time.sleep(PAUSE_SECONDS)  # what their end makes orphans comes to us
+        killed: set[int] = set()
+        while self._taken_in and self._goes_on(leader, mark, killed) and time.monotonic() < until:
+            time.sleep(PAUSE_SECONDS)
 
-    def _kill(self, mark: str) -> bool:
-        """Whether there was any."""
+    def _goes_on(self, leader: int, mark: str, killed: set[int]) -> bool:
+        """Kill those that are there; whether one has yet to end, as then its own children become orphans."""
         wanted = f"{MARK}={mark}".encode()
         with self._lock:
-            others = [pid for pid in _children() if pid not in self._ours]
-            for pid in others:
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)  # one that has ended
-            left = [pid for pid in others if wanted in _environment(pid)]
-            for pid in left:
+            others = [pid for pid in _children() if pid not in self._ours and not _is_over(pid)]
+            found = {pid for pid in others if wanted in _environment(pid)}
+            for pid in found:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-        return bool(left)
+            killed |= found
+            return not killed.isdisjoint(others) or _has_members(leader)
+
+
+def _is_over(pid: int) -> bool:
+    """A child that has ended is waited for, so that nothing of it stays."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _children() -> list[int]:

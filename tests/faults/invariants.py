@@ -83,8 +83,7 @@ QUERIES = {
         SELECT attempt.id, attempt.status, task.full_name, task.state
           FROM scheduler_attempt attempt JOIN scheduler_taskrun task ON task.attempt_id = attempt.id
          WHERE attempt.status IN {DONE}
-           AND (task.state IN ('ready', 'running', 'planned', 'retry_waiting', 'group_retry_waiting')
-                OR (task.state = 'blocked' AND attempt.status = 'killed'))""",
+           AND task.state IN ('ready', 'running', 'planned', 'retry_waiting', 'group_retry_waiting')""",
     "I8 a backfill and its attempts differ": """
         SELECT backfill.id, backfill.sessions, count(attempt.id)
           FROM scheduler_backfill backfill LEFT JOIN scheduler_attempt attempt ON attempt.backfill_id = backfill.id

@@ -22,6 +22,7 @@ from projects.dig.shape import operators_of, texts_of
 _LONGEST_NAME = 255
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-=\[\]{}%&@`,.]")  # as in Digdag, which keeps ^ for tasks made while it runs
 _GLUED = re.compile(r"(\w+>):\S")
+_WITHOUT_COLON = re.compile(r"(\w+>)\s")
 
 
 class TaskChecks:
@@ -188,9 +189,11 @@ def _is_true(task: Mapping, key: str) -> bool:
 
 
 def _not_a_task(node: Node) -> str:
-    glued = _GLUED.match(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
-    if glued:
+    text = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+    if glued := _GLUED.match(text):
         return f"has no operator: a space belongs after '{glued[1]}:'."
+    if found := _WITHOUT_COLON.match(text):
+        return f"has no operator: it is written '{found[1]}:', with a colon."
     if isinstance(node, Scalar) and node.value is None:
         return "is empty; put an operator, such as 'echo>: Hello', or tasks below it, indented."
     return f"takes an operator, such as 'echo>: Hello', or tasks, in the lines below it, not {shown(node)}."

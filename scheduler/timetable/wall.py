@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -64,7 +65,9 @@ def _zone_names() -> frozenset[str]:
 
 
 def _refuse_zone(name: str) -> ZoneInfo:
-    raise timezone_error(f"Unknown time zone {shown(name)}; use an IANA name such as 'Europe/London'.")
+    close = get_close_matches(name[:_LONGEST_ZONE_NAME], _zone_names() - _NOT_ZONES, n=1, cutoff=0.8)
+    right = f"did you mean '{close[0]}'?" if close else "use an IANA name such as 'Europe/London'."
+    raise timezone_error(f"Unknown time zone {shown(name)}; {right}")
 
 
 def floor_instant(moment: datetime) -> int:

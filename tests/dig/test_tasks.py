@@ -107,6 +107,12 @@ def test_one_task_more_is_refused_wherever_it_is() -> None:
     ]
 
 
+def test_an_operator_without_its_colon_is_told() -> None:
+    (refusal,) = refusals("+a:\n  sh> echo x\n")
+
+    assert refusal == "w.dig:1:1: The task +a has no operator: it is written 'sh>:', with a colon."
+
+
 def nested(levels: int, inner: str = "+a: {") -> str:
     return inner * levels + "echo>: 1" + "}" * levels * inner.count("{")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
@@ -37,8 +38,13 @@ def test_everything_else_is_refused_as_a_zone(name: object) -> None:
         zone(name)  # type: ignore[arg-type]
 
     assert list(refusal.value.errors) == ["timezone"]
-    assert "Europe/London" in refusal.value.errors["timezone"][0]
+    assert re.search(r"IANA name such as 'Europe/London'|did you mean '[\w/-]+'\?", refusal.value.errors["timezone"][0])
     assert len(refusal.value.errors["timezone"][0]) < 200
+
+
+def test_a_zone_with_a_slip_is_told_the_right_one() -> None:
+    with pytest.raises(TimetableError, match=r"Unknown time zone 'Asia/Tokio'; did you mean 'Asia/Tokyo'\?"):
+        zone("Asia/Tokio")
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -60,7 +60,8 @@ def test_whatever_is_asked_of_the_api_about_what_is_theirs_is_not_found(
     intruder: Client, mine: Owned, theirs: Owned, untouched: Untouched, address: Address
 ) -> None:
     there, missing = theirs.of_api(address.pattern), {"pk": 10**9, "key": "a", "name": "a"}
-    paths = [f"{address.filled(values)}?session_time={WHEN}" for values in (there, missing)]
+    query = f"session_time={WHEN}&name={HIDDEN}-workflow"
+    paths = [f"{address.filled(values)}?{query}" for values in (there, missing)]
     with untouched():
         for method in METHODS:
             answer, other = (
@@ -77,7 +78,10 @@ def test_the_same_asked_about_what_is_mine_is_answered(intruder: Client, mine: O
     """Else the test before could not fail."""
     for address in ABOUT_ONE:
         if "GET" in address.methods:
-            answer = intruder.get(address.filled(mine.of_api(address.pattern)), {"session_time": WHEN, "mode": "hour"})
+            answer = intruder.get(
+                address.filled(mine.of_api(address.pattern)),
+                {"session_time": WHEN, "mode": "hour", "name": f"{MINE}-workflow"},
+            )
 
             assert (answer.status_code, bool(content_of(answer))) == (200, True), address
 

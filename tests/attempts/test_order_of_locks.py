@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from scheduler import attempts
+from scheduler import attempts, deletion
 from scheduler.attempts import Claim
-from scheduler.models import Attempt, AttemptStatus, Lane, Schedule
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Schedule
 from tests.attempts.test_kill_races import wait_for_lock
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -105,3 +105,21 @@ def claim() -> Claim | None:
         return attempts.claim(lanes=list(Lane), worker="test", now=NOW)
     finally:
         connection.close()
+
+
+def test_who_ends_an_attempt_of_a_backfill_does_not_meet_the_deletion_of_its_project(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], beside: Any
+) -> None:
+    backfill = Backfill.objects.create(
+        workflow=schedule.workflow, schedule=schedule, name="b", from_time=NOW, sessions=1, created_at=NOW
+    )
+    attempt = make_attempt(schedule, NOW, name="b", status=AttemptStatus.RUNNING, backfill=backfill)
+
+    with transaction.atomic():  # what ending one locks, in its order
+        lock(attempt)
+        deleted = beside(lambda: deletion.delete(schedule.workflow.project_id, now=NOW))
+        list(Backfill.objects.filter(pk=backfill.pk).select_for_update(no_key=True))
+
+    deleted.result(timeout=30)
+    attempt.refresh_from_db()
+    assert attempt.status == AttemptStatus.CANCELING

@@ -37,6 +37,12 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         shared = ProjectGroup.objects.filter(project=OuterRef("pk"))
         return visible.filter(~Exists(shared) | Exists(shared.filter(group__user=user.pk)))
 
+    def is_name_closed_to(self, name: str, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> bool:
+        """Whether `user` may not push to that name: he may not see its project, or his key opens another one alone."""
+        if self.visible_to(user, key).filter(name=name).exists():
+            return False
+        return self.live().filter(name=name).exists() or (key is not None and key.project_id is not None)
+
     def with_newest_revision(self) -> ProjectQuerySet:
         """With `newest_revision_id` and `_name`; empty for a project that nothing was pushed to yet."""
         newest = Revision.objects.filter(project=OuterRef("pk")).order_by("-pk")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import unified_diff
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from django import forms
 from django.contrib import messages
@@ -152,7 +152,7 @@ class Conversation:
         if self.form.errors:
             return None
         project = self.form.cleaned_data["project"]
-        if _is_hidden(self.user, project):
+        if Project.objects.is_name_closed_to(project, self.user):
             self.form.add_error("project", HIDDEN)
             return None
         try:
@@ -197,11 +197,6 @@ class Conversation:
                 "button": f"Track {counted(len(tracked))}" if tracked else "",
             },
         )
-
-
-def _is_hidden(user: Any, project_name: str) -> bool:
-    rows = Project.objects.live().filter(name=project_name)
-    return rows.exclude(pk__in=Project.objects.visible_to(user)).exists()
 
 
 def report(talk: Conversation, done: Tracking) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from projects import archives, secrets
-from projects.models import Project, Revision, WorkflowDefinition
+from projects.models import Project, ProjectQuerySet, Revision, WorkflowDefinition
 from projects.uploads import Upload, receive
 from scheduler import deletion, pushing
 from scheduler.api import entries, shapes
@@ -77,7 +77,7 @@ class ProjectViewSet(ReadingViewSet):
     def list(self, request: Request) -> Response:
         """Projects by rising id, each as its newest revision has it."""
         page = ProjectQuery.paged(request)
-        rows = with_latest(projects(request)).filter(pk__gt=page.get("last_id", 0))
+        rows = pushed(projects(request)).filter(pk__gt=page.get("last_id", 0))
         if "name" in page:
             rows = rows.filter(name=page["name"])
         if "name_pattern" in page:
@@ -104,17 +104,17 @@ class ProjectViewSet(ReadingViewSet):
 
     @documented("getProject", ProjectShape, refused=[404])
     def retrieve(self, request: Request, pk: int) -> Response:
-        return Response(shown([one(with_latest(projects(request)), pk, "project")])[0])
+        return Response(shown([one(pushed(projects(request)), pk, "project")])[0])
 
     @documented("getProjectByName", ProjectShape, refused=[404], parameters=[OneProjectQuery])
     def named(self, request: Request) -> Response:
         """The project of a name."""
-        return Response(shown([of_name(with_latest(projects(request)), OneProjectQuery.read(request)["name"])])[0])
+        return Response(shown([of_name(pushed(projects(request)), OneProjectQuery.read(request)["name"])])[0])
 
     @documented("deleteProject", ProjectShape, refused=[404], summary="Delete a project")
     def destroy(self, request: Request, pk: int) -> Response:
         """Its schedules go, what runs is killed, its name is free. Sessions, attempts and logs stay."""
-        project = one(with_latest(projects(request)), pk, "project")
+        project = one(pushed(projects(request)), pk, "project")
         deletion.delete(project.pk, now=datetime.now(UTC))
         project.refresh_from_db(fields=["deleted_at"])
         return Response(shown([project])[0])
@@ -260,14 +260,11 @@ def body_of(request: Request) -> Iterator[Upload]:
 
 def refuse_hidden(request: Request, name: str) -> None:
     """A project that the caller may not see is not there for him, nor one beside the one that his key opens."""
-    key = key_of(request)
-    if projects(request).filter(name=name).exists():
-        return
-    if Project.objects.live().filter(name=name).exists() or (key is not None and key.project_id is not None):
+    if Project.objects.is_name_closed_to(name, request.user, key_of(request)):
         raise NotFound(f"There is no project {name!r} that you may push to.")
 
 
-def projects(request: Request) -> QuerySet[Project]:
+def projects(request: Request) -> ProjectQuerySet:
     return Project.objects.visible_to(request.user, key_of(request))
 
 
@@ -279,25 +276,22 @@ def in_full(rows: QuerySet[WorkflowDefinition]) -> QuerySet[WorkflowDefinition]:
     return rows.select_related("workflow__project", "revision")
 
 
-def latest_revision() -> Subquery:
-    return Subquery(Revision.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")[:1])
+def pushed(rows: ProjectQuerySet) -> QuerySet[Any]:
+    """Projects that have a revision, with `newest_revision_id`."""
+    newest: QuerySet[Any] = rows.with_newest_revision()
+    return newest.filter(newest_revision_id__isnull=False)
 
 
-def with_latest(rows: QuerySet[Project]) -> QuerySet[Any]:
-    """Projects that have a revision, with `latest_id`, the id of the newest."""
-    return rows.annotate(latest_id=latest_revision()).filter(latest_id__isnull=False)
-
-
-def newest_definitions(rows: QuerySet[Project]) -> QuerySet[WorkflowDefinition]:
-    latest = list(with_latest(rows).values_list("latest_id", flat=True))
+def newest_definitions(rows: ProjectQuerySet) -> QuerySet[WorkflowDefinition]:
+    latest = list(pushed(rows).values_list("newest_revision_id", flat=True))
     return WorkflowDefinition.objects.filter(revision__in=latest)
 
 
 def shown(rows: Any) -> list[entries.Entry]:
     """Projects with their newest revisions, read in one query."""
     found = list(rows)
-    latest = Revision.objects.in_bulk([project.latest_id for project in found])
-    return [project_entry(project, latest[project.latest_id]) for project in found]
+    latest = Revision.objects.in_bulk([project.newest_revision_id for project in found])
+    return [project_entry(project, latest[project.newest_revision_id]) for project in found]
 
 
 def of_name(rows: QuerySet[Any], name: str) -> Any:

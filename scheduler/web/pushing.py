@@ -139,7 +139,7 @@ def project_push(request: HttpRequest, project_id: int | None) -> HttpResponse:
     if not form.is_valid():
         return _page(request, project, form)
     name = project.name if project else form.cleaned_data["project"]
-    if not project and _is_hidden(request, name):
+    if not project and Project.objects.is_name_closed_to(name, request.user):
         form.add_error("project", HIDDEN)
         return _page(request, project, form)
     try:
@@ -169,11 +169,6 @@ def _push(request: HttpRequest, name: str, form: PushForm) -> Revision:
             now=timezone.now(),
             created_by=cast(User, request.user),
         )
-
-
-def _is_hidden(request: HttpRequest, name: str) -> bool:
-    there = Project.objects.live().filter(name=name)
-    return there.exists() and not Project.objects.visible_to(request.user).filter(name=name).exists()
 
 
 def _empty_form(project: Project | None) -> PushForm:

@@ -303,7 +303,8 @@ def of_name(rows: QuerySet[Any], name: str) -> Any:
 
 
 def workflow_of(revision: Revision, name: str) -> WorkflowDefinition:
-    definition = in_full(revision.definitions.filter(workflow__name=name)).first()
+    rows = in_full(revision.definitions.filter(workflow__name=name))
+    definition = None if "\0" in name else rows.first()  # PostgreSQL has no such text
     if definition is None:
         raise NotFound(f"There is no workflow {name!r} in the project {revision.project.name!r}.")
     return definition

@@ -31,10 +31,17 @@ schedule:
 +tell:
   echo>: after ${last_executed_session_time || 'nothing'}
 """
+SEALED = """\
++a:
+  _env:
+    WORD: ${secret:shop.password}
+  sh>: echo "$WORD ($(printf %s "$WORD" | wc -c))"
+"""
 FILES = {
     "pulse.dig": "schedule:\n  seconds_interval>: 1\n+beat:\n  echo>: ${session_unixtime}\n",
     "fragile.dig": "+first:\n  echo>: first\n+second:\n  sh>: test ${works} = yes\n+third:\n  echo>: third\n",
     "endless.dig": "+wait:\n  sh>: echo begun; sleep 600\n+never:\n  echo>: never\n",
+    "sealed.dig": SEALED,
     "scripts/load.sh": "#!/bin/sh\necho loading $1\n",
 }
 
@@ -68,7 +75,7 @@ def test_clients_do_here_what_they_do_there(
     what_failed_is_run_again(client, http, site, workflows["fragile"])
     what_runs_is_killed(client, workflows["endless"], wait_until)
     a_schedule_is_skipped_switched_off_and_on(client, http, site, orders)
-    secrets_are_kept(client, pushed)
+    secrets_are_kept_and_given_to_tasks_alone(client, pushed, workflows["sealed"])
     a_push_with_mistakes_changes_nothing(client, pushed, write({"orders.dig": "+a:\n  eco>: x\n"}))
     newer = write({"orders.dig": orders_dig.replace("after", "second, after")})
     a_new_revision_goes_on_where_the_old_one_was(client, get, pushed, orders, newer)
@@ -100,7 +107,7 @@ def it_is_shown(client: Client, get: Any, pushed: Project, orders: Schedule) -> 
     assert get("version")["version"]
     assert (pushed.name, pushed.revision) == ("shop", "first")
     assert client.projects(name="shop") == [client.project(pushed)] == [pushed]
-    assert [workflow.name for workflow in client.workflows()] == ["endless", "fragile", "orders", "pulse"]
+    assert [workflow.name for workflow in client.workflows()] == ["endless", "fragile", "orders", "pulse", "sealed"]
     assert [schedule.id for schedule in client.schedules()] == [
         schedule.id for schedule in client.project_schedules(pushed)
     ]
@@ -229,11 +236,14 @@ def a_schedule_is_skipped_switched_off_and_on(
     assert (on.disabled_at, days_before(on, 0)) == (None, ahead)
 
 
-def secrets_are_kept(client: Client, pushed: Project) -> None:
+def secrets_are_kept_and_given_to_tasks_alone(client: Client, pushed: Project, sealed: Workflow) -> None:
     assert client.set_secrets(pushed, {"shop.password": "correct horse", "token": "t0ken"})
     assert client.secrets(pushed) == ["shop.password", "token"]
     assert client.delete_secret(pushed, "token")
     assert client.secrets(pushed) == ["shop.password"]
+
+    told = ended(client, client.start_attempt(sealed, "2026-03-02T00:00:00+00:00"))
+    assert (told.status, log_of(client, told)) == ("success", "*** (13)\n")
 
 
 def a_push_with_mistakes_changes_nothing(client: Client, pushed: Project, folder: str) -> None:

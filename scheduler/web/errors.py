@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
+from scheduler.away import database_is_away
 from scheduler.observe.trouble import Trouble, trouble_of
 from scheduler.web.frame import Page
 
@@ -62,7 +63,7 @@ def too_many(request: HttpRequest, text: str, wait: int) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """What Django calls while it handles an exception that nobody expected."""
     error = sys.exception()
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, Error) and database_is_away(error):
         return _database_trouble(request, trouble_of(error))
     text = "Something went wrong on our side. What was saved before is kept; what you just sent may not be."
     advice = "Look at what was saved before you try again. The log of the web process says what happened."

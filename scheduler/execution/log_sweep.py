@@ -1,6 +1,6 @@
 """What moves logs of attempts that are done into the storage: a thread of every worker, one of which has the lead.
 
-It rests as long as it works, so that attempts keep the machine. While the storage is out of reach it
+It rests four times as long as it works, so that attempts keep the machine. While the storage is out of reach it
 says so, leaves the logs where they are, and tries again.
 """
 
@@ -22,7 +22,7 @@ from scheduler import clock, leadership, logs
 LEAD = "log_files"
 LOOK_SECONDS = 10.0
 AWAY_SECONDS = 60.0
-REST = 1.0
+REST = 4.0
 MOST_MOVED = 50  # between two rests
 ORPHANS_SECONDS = 60.0  # from one folder to the next
 ORPHAN_AGE = timedelta(hours=1)

@@ -23,3 +23,5 @@ if "sqlite3" in DATABASES["default"]["ENGINE"]:
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of one that is missing
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Logs are named after attempts, and every process of a parallel run has a database of its own, with the same ids.
+STORAGES["logs"]["OPTIONS"] = {"location": Path(VAR) / "logs" / os.environ.get("PYTEST_XDIST_WORKER", "alone")}

@@ -422,7 +422,7 @@ def test_nothing_that_a_document_says_is_an_argument_or_in_the_environment_of_th
 
     attempt.refresh_from_db()
     assert attempt.status == "success"
-    (child,) = [process for process in seen if "child.py" in process]
+    (child,) = [process for process in seen if "outside/child.py" in process]
     assert not any(text in child for text in ("upload-pack", "ProxyCommand", "`id`", "s3cret", "SECRET_KEY"))
 
 

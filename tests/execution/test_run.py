@@ -76,7 +76,7 @@ def test_an_attempt_of_one_task_takes_five_statements(execute: Execute, django_a
     attempt = Attempt.objects.get()
     Attempt.objects.filter(pk=attempt.pk).update(status="queued", finished_at=None, deliveries=0)
 
-    # Three of them are for a later delivery alone, one looks for the next attempt, and two are the test's own savepoint.
+    # Three of them are for a later delivery alone, one looks for the next attempt, two are the savepoint of the test.
     with django_assert_max_num_queries(9):
         drain(Lane.MANUAL)
 

@@ -12,6 +12,8 @@ from scheduler.importing.names import Names, name_from
 from scheduler.importing.periodic_times import timing_of
 from scheduler.importing.refusal import NotTaken
 
+DEEPEST = 20  # lists and mappings inside each other
+
 
 def mark_of(task: PeriodicTask) -> str:
     """The first line of the file that is made of it."""
@@ -51,28 +53,37 @@ def _call(task: PeriodicTask) -> dict[str, Any]:
 def _loaded(task: PeriodicTask, column: str, kind: type) -> Any:
     try:
         value = json.loads(getattr(task, column) or "null", parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotTaken(f"Its {column} are no JSON: {error}.") from None
+    except RecursionError:
+        raise _too_deep(column) from None
+    literal = _literal(value, column)
     if value is not None and not isinstance(value, kind):
         called = "a list" if kind is list else "a mapping"
         raise NotTaken(f"Its {column} are not {called}: {json.dumps(value)[:100]}.")
-    return _literal(value, column)
+    return literal
 
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _literal(value: Any, where: str) -> Any:
+def _too_deep(column: str) -> NotTaken:
+    return NotTaken(f"Its {column} are nested more than {DEEPEST} deep.")
+
+
+def _literal(value: Any, where: str, depth: int = 0) -> Any:
     """The value, written so that a workflow's file means just that: there, `$$` is a `$`."""
     if isinstance(value, str):
         if "${" in value:
             raise NotTaken(f"There is a ${{ in its {where}, which stands for a variable in a workflow's file.")
         return value.replace("$$", "$$$$")
+    if depth > DEEPEST:
+        raise _too_deep(where)
     if isinstance(value, list):
-        return [_literal(item, where) for item in value]
+        return [_literal(item, where, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {key: _literal(item, where) for key, item in value.items()}
+        return {key: _literal(item, where, depth + 1) for key, item in value.items()}
     return value
 
 

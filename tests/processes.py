@@ -1,6 +1,7 @@
 """Fixtures that start real worker and beat processes on the test's own database and broker."""
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -112,6 +113,7 @@ def start_process(
                     "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
                     "DATABASE_URL": database_url(),
                     "HINDCAST_VAR": str(settings.VAR_DIR),
+                    "HINDCAST_STORAGES": json.dumps({"logs": settings.STORAGES["logs"]}, default=str),
                     "HINDCAST_WORK_DIR": str(tmp_path / "work"),
                     "HINDCAST_TEST_READY": str(ready),
                     **own_broker,

@@ -1,5 +1,6 @@
 """Processes with short leases, attempts that keep a ledger, and the look at everything after the fault."""
 
+import json
 import os
 import socket
 import subprocess
@@ -61,6 +62,7 @@ def web(transactional_db: None, own_broker: dict[str, str], tmp_path: Path) -> I
             "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
             "DATABASE_URL": database_url(),
             "HINDCAST_VAR": str(settings.VAR_DIR),
+            "HINDCAST_STORAGES": json.dumps({"logs": settings.STORAGES["logs"]}, default=str),
             "HINDCAST_TEST_READY": str(tmp_path / "web-ready"),
             **own_broker,
             **SHORT,

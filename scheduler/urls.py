@@ -6,6 +6,8 @@ from django.urls import include, path
 from scheduler.observe.views import Metrics
 from scheduler.web.signing_in import bounded
 
+admin.autodiscover()  # here and nowhere earlier: only a process that shows pages needs it
+
 urlpatterns = [
     path("admin/login/", bounded(admin.site.login)),
     path("admin/", admin.site.urls),

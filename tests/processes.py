@@ -111,6 +111,7 @@ def start_process(
                 env={
                     **os.environ,
                     "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+                    "CELERY_SKIP_CHECKS": "1",  # as the processes of `manage.py up` do, which checked before
                     "DATABASE_URL": database_url(),
                     "HINDCAST_VAR": str(settings.VAR_DIR),
                     "HINDCAST_STORAGES": json.dumps({"logs": settings.STORAGES["logs"]}, default=str),

@@ -88,7 +88,7 @@ def test_added_tasks_run_before_the_next_one_with_what_was_exported(call: Execut
 
     assert attempt.reason == {}
     assert log_of(attempt) == "step3: 1 ${nope} by all\nechoed by all\nand that\ntrue 2\n"
-    names = [name for name in TaskRun.objects.values_list("full_name", flat=True) if "subtask" in name]
+    names = [name for name in TaskRun.objects.order_by("pk").values_list("full_name", flat=True) if "subtask" in name]
     assert names == [f"+wf+t0^sub+subtask{number}" for number in range(3)]
 
 

@@ -1,8 +1,9 @@
 """What belongs to others is not there: no answer about it differs from one about nothing."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from django.test import Client
 
 from projects.models import Project
 from scheduler.models import Attempt, Schedule
-from tests.api.attacks.world import HIDDEN, METHODS, MINE, THEIRS, WHEN, Address, Owned, addresses, content_of
+from tests.api.attacks.world import HIDDEN, METHODS, MINE, THEIRS, WHEN, Address, Owned, addresses, content_of, groups
 
 Untouched = Callable[[], AbstractContextManager[None]]
 
@@ -44,10 +45,6 @@ NAMES = ["~", "*", "-1", "", "%", "_", "theirs", "THEIRS-9F2", "theirs-9f2 ", "m
 CHANGING = re.compile(r'name="csrfmiddlewaretoken" value="\w+"|"X-CSRFToken": "\w+"')
 
 
-def named(address: Address) -> str:
-    return address.pattern
-
-
 def reveals(answer: Any) -> bool:
     return HIDDEN.encode() in content_of(answer)
 
@@ -55,22 +52,25 @@ def reveals(answer: Any) -> bool:
 # --- one thing of theirs -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", ABOUT_ONE, ids=named)
+@pytest.mark.parametrize("some", groups(ABOUT_ONE))
 def test_whatever_is_asked_of_the_api_about_what_is_theirs_is_not_found(
-    intruder: Client, mine: Owned, theirs: Owned, untouched: Untouched, address: Address
+    intruder: Client, mine: Owned, theirs: Owned, untouched: Untouched, some: list[Address]
 ) -> None:
-    there, missing = theirs.of_api(address.pattern), {"pk": 10**9, "key": "a", "name": "a"}
     query = f"session_time={WHEN}&name={HIDDEN}-workflow"
-    paths = [f"{address.filled(values)}?{query}" for values in (there, missing)]
     with untouched():
-        for method in METHODS:
+        for address, method in product(some, METHODS):
             answer, other = (
-                intruder.generic(method, path, theirs.body_of(address), content_type="application/json")
-                for path in paths
+                intruder.generic(
+                    method,
+                    f"{address.filled(values)}?{query}",
+                    theirs.body_of(address),
+                    content_type="application/json",
+                )
+                for values in (theirs.of_api(address.pattern), {"pk": 10**9, "key": "a", "name": "a"})
             )
 
-            assert answer.status_code == (404 if method in address.methods else 405), method
-            assert not reveals(answer)
+            assert answer.status_code == (404 if method in address.methods else 405), (method, address)
+            assert not reveals(answer), (method, address)
             assert (answer.status_code, sorted(answer.headers)) == (other.status_code, sorted(other.headers))
 
 
@@ -119,31 +119,29 @@ def test_nothing_is_pushed_to_a_project_of_theirs(
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("address", [page for page in PAGES if page.places], ids=named)
+@pytest.mark.parametrize("some", groups([page for page in PAGES if page.places]))
 def test_every_page_about_what_is_theirs_is_not_found(
-    visitor: Client, theirs: Owned, untouched: Untouched, address: Address
+    visitor: Client, theirs: Owned, untouched: Untouched, some: list[Address]
 ) -> None:
-    path = address.filled(theirs.of_pages())
-
     with untouched():
-        answers = [visitor.get(path), visitor.post(path, {"action": "start", "confirm": "yes"}), visitor.head(path)]
+        for path in (address.filled(theirs.of_pages()) for address in some):
+            answers = [visitor.get(path), visitor.post(path, {"action": "start", "confirm": "yes"}), visitor.head(path)]
 
-    assert {answer.status_code for answer in answers} <= {404, 405}
-    assert answers[0].status_code == 404 or answers[1].status_code == 404
-    assert all(not reveals(answer) for answer in answers)
+            assert {answer.status_code for answer in answers} <= {404, 405}, path
+            assert answers[0].status_code == 404 or answers[1].status_code == 404, path
+            assert all(not reveals(answer) for answer in answers), path
 
 
-@pytest.mark.parametrize("address", OF_A_ROW, ids=named)
+@pytest.mark.parametrize("some", groups(OF_A_ROW))
 def test_every_page_of_the_admin_about_what_is_theirs_says_that_it_is_not_there(
-    visitor: Client, theirs: Owned, untouched: Untouched, address: Address
+    visitor: Client, theirs: Owned, untouched: Untouched, some: list[Address]
 ) -> None:
-    path = address.filled(theirs.of_admin(address.pattern))
-
     with untouched():
-        answers = [visitor.get(path), visitor.post(path, {"post": "yes"})]
+        for path in (address.filled(theirs.of_admin(address.pattern)) for address in some):
+            answers = [visitor.get(path), visitor.post(path, {"post": "yes"})]
 
-    assert {answer.status_code for answer in answers} <= {302, 403, 404}
-    assert all(not reveals(answer) for answer in answers)
+            assert {answer.status_code for answer in answers} <= {302, 403, 404}, path
+            assert all(not reveals(answer) for answer in answers), path
 
 
 # --- lists and counts ----------------------------------------------------------------------------------------
@@ -153,9 +151,8 @@ def shown(client: Client, path: str, query: dict[str, str]) -> str:
     return CHANGING.sub("", client.get(path, query).content.decode())
 
 
-@pytest.mark.parametrize("address", [*LISTS, *(page for page in PAGES if not page.places)], ids=named)
 def test_a_list_is_the_same_whether_theirs_is_there_or_not(
-    visitor: Client, mine: Owned, make_theirs: Callable[[], Owned], address: Address
+    visitor: Client, mine: Owned, make_theirs: Callable[[], Owned]
 ) -> None:
     """Names, counts, and the links to further pages with them."""
     queries = [
@@ -167,10 +164,12 @@ def test_a_list_is_the_same_whether_theirs_is_there_or_not(
         {"count": "1"},
     ]
     queries += [{"project": THEIRS}, {"workflow": f"{THEIRS}-workflow"}, {"name": THEIRS}]
-    before = [shown(visitor, address.pattern, query) for query in queries]
+    asked = list(product([*LISTS, *(page for page in PAGES if not page.places)], queries))
+    before = [shown(visitor, address.pattern, query) for address, query in asked]
     make_theirs()
 
-    assert [shown(visitor, address.pattern, query) for query in queries] == before
+    for (address, query), shown_before in zip(asked, before, strict=True):
+        assert shown(visitor, address.pattern, query) == shown_before, (address, query)
 
 
 def test_the_lists_of_the_admin_show_nothing_of_theirs(visitor: Client, mine: Owned, theirs: Owned) -> None:
@@ -277,21 +276,27 @@ def variants(path: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("address", CLOSED, ids=named)
+@pytest.mark.parametrize("some", groups(CLOSED))
 def test_nobody_gets_in_anywhere_without_being_somebody(
-    stranger: Client, mine: Owned, untouched: Untouched, address: Address
+    stranger: Client, mine: Owned, untouched: Untouched, some: list[Address]
 ) -> None:
-    values = {**mine.of_pages(), **mine.of_admin(address.pattern)}
-    values |= mine.of_api(address.pattern) if address.pattern.startswith("/api/") else {}
-
     with untouched():
-        for path in variants(address.filled(values)):
-            for method in METHODS:
-                answer = stranger.generic(method, path, mine.body_of(address), content_type="application/json")
+        for address, method, path in ways_in(some, mine):
+            answer = stranger.generic(method, path, mine.body_of(address), content_type="application/json")
 
-                turned_away = answer.status_code in {401, 403, 404, 405}
-                asked_in = answer.status_code in {301, 302} and re.search(
-                    "/login/?\\?next=|/login/$|[^?]+/(\\?.*)?$", answer["Location"]
-                )
-                assert turned_away or asked_in, (method, path, answer.status_code)
-                assert MINE.encode() not in answer.content
+            turned_away = answer.status_code in {401, 403, 404, 405}
+            asked_in = answer.status_code in {301, 302} and re.search(
+                "/login/?\\?next=|/login/$|[^?]+/(\\?.*)?$", answer["Location"]
+            )
+            assert turned_away or asked_in, (method, path, answer.status_code)
+            assert MINE.encode() not in answer.content
+
+
+def ways_in(some: list[Address], mine: Owned) -> Iterator[tuple[Address, str, str]]:
+    """Every method; of what is written in another way, one that reads and one that writes."""
+    for address in some:
+        values = {**mine.of_pages(), **mine.of_admin(address.pattern)}
+        values |= mine.of_api(address.pattern) if address.pattern.startswith("/api/") else {}
+        plain, *others = variants(address.filled(values))
+        yield from ((address, method, plain) for method in METHODS)
+        yield from ((address, method, path) for path in others for method in ("GET", "POST"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.apps import apps
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import get_converters
@@ -42,6 +43,11 @@ class Address:
 
 def addresses(prefix: str = "/") -> list[Address]:
     return [address for address in _walked(get_resolver().url_patterns, "/") if address.pattern.startswith(prefix)]
+
+
+def groups(found: Sequence[Address], size: int = 8) -> list[Any]:
+    """As parameters of a test, a few at a time: the world that it is asked about is made once for them."""
+    return [pytest.param(found[n : n + size], id=found[n].pattern) for n in range(0, len(found), size)]
 
 
 def _walked(patterns: Sequence[Any], before: str) -> Iterator[Address]:

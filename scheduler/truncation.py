@@ -5,14 +5,15 @@ from zoneinfo import ZoneInfo
 
 from projects.models import WorkflowDefinition
 from scheduler.errors import InvalidInput
-from scheduler.timetable import Timetable, TimetableError, parse_schedule, zone
+from scheduler.timetable import Slot, Timetable, TimetableError, parse_schedule, zone
 
 
 def truncated(definition: WorkflowDefinition, at: datetime, mode: str) -> datetime:
     """The session time for `at`, which is local to the workflow's zone when it has no offset.
 
-    `hour` and `day` cut the local time; `schedule` gives the last session at or before it, `next_schedule` the first
-    one after it; without a mode it is the time itself. Raises InvalidInput naming `session_time` or `mode`.
+    `hour` and `day` cut the local time. Of the schedule's sessions, `schedule` gives the first that runs then or later,
+    `next_schedule` the first after it, `last_schedule` the last at or before it. Without a mode it is the time itself.
+    The first two are Digdag's (WorkflowResource). Raises InvalidInput naming `session_time` or `mode`.
     """
     place = zone(definition.timezone)
     moment = at if at.tzinfo else at.replace(tzinfo=place)
@@ -30,9 +31,8 @@ def _truncated(definition: WorkflowDefinition, moment: datetime, place: ZoneInfo
     if mode in ("hour", "day"):
         hour = moment.astimezone(place).replace(minute=0, second=0, microsecond=0)
         return hour.replace(hour=0) if mode == "day" else hour
-    timetable = _timetable(definition, mode)
     try:
-        slot = timetable.next(moment) if mode == "next_schedule" else timetable.previous(moment + timedelta(seconds=1))
+        slot = _slot(_timetable(definition), moment, mode)
     except (TimetableError, OverflowError):
         slot = None
     if slot is None:
@@ -40,8 +40,14 @@ def _truncated(definition: WorkflowDefinition, moment: datetime, place: ZoneInfo
     return slot.session_time
 
 
-def _timetable(definition: WorkflowDefinition, mode: str) -> Timetable:
+def _slot(timetable: Timetable, moment: datetime, mode: str) -> Slot | None:
+    if mode == "schedule":
+        return timetable.first(moment)
+    return timetable.next(moment) if mode == "next_schedule" else timetable.previous(moment + timedelta(seconds=1))
+
+
+def _timetable(definition: WorkflowDefinition) -> Timetable:
     schedule = definition.document.get("schedule")
     if not schedule:
-        raise InvalidInput({"mode": [f"The workflow has no schedule, which the mode {mode} needs."]})
+        raise InvalidInput({"mode": ["The workflow has no schedule, whose session could be taken."]})
     return parse_schedule(schedule, definition.timezone).timetable

@@ -12,7 +12,7 @@ from scheduler.truncation import truncated
 from scheduler.web.forms import read_time
 from scheduler.web.times import zone_or_utc
 
-MODES = {"hourly": "hour", "daily": "day", "schedule": "schedule"}
+MODES = {"hourly": "hour", "daily": "day", "schedule": "last_schedule"}
 HELP = (
     "the session's time: now (as it is when left out), hourly or daily (the hour or day that it is, in the workflow's "
     "time zone), schedule (the schedule's session at or before now), last (the newest session that is there), or a "

@@ -188,7 +188,7 @@ def test_a_schedule_is_needed_to_start_its_session(manage: Manage, make_definiti
 
     said = manage("start", "sales", "by_hand", "--session", "schedule")
 
-    assert (said.code, said.err) == (1, "--session: The workflow has no schedule, which the mode schedule needs.")
+    assert (said.code, said.err) == (1, "--session: The workflow has no schedule, whose session could be taken.")
 
 
 # --- retry -------------------------------------------------------------------------------------------------

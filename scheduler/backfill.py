@@ -6,7 +6,7 @@ schedule's row: a request creates every attempt that it answers with, or none an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID, uuid4
@@ -38,11 +38,12 @@ class ScheduleNotFound(HindcastError):  # noqa: N818 - named as the fact
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. `from_time` is aware; `count` None means all there are."""
+    """What was asked for. `from_time` is aware; no `count` means all there are, no `pool_id` the schedule's pool."""
 
     attempt_name: str
     from_time: datetime
     count: int | None = None
+    pool_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +92,11 @@ class Plan:
     def conflicts(self) -> list[PlannedAttempt]:
         return [item for item in self.planned if item.conflict is not None]
 
+    @property
+    def pool_id(self) -> int | None:
+        """The pool that its attempts run in."""
+        return self.schedule.pool_id if self.request.pool_id is None else self.request.pool_id
+
 
 class BackfillConflict(HindcastError):  # noqa: N818 - named as the fact
     """Some slots cannot be run as asked. `plan.conflicts` lists them all, in session-time order."""
@@ -110,6 +116,7 @@ def backfill(
     attempt_name: str,
     from_time: datetime,
     count: int | None = None,
+    pool_id: int | None = None,
     dry_run: bool,
     now: datetime,
     requested_by: AbstractBaseUser | None = None,
@@ -117,13 +124,14 @@ def backfill(
     """Run past sessions of a schedule again, from `from_time` up to, not including, its next session.
 
     The first slot is the earliest whose run time is at or after `from_time` (aware); `count` limits how many.
-    Each gets a new attempt named `attempt_name`; they run one after the other, whether or not they succeed.
+    Each gets a new attempt named `attempt_name`; they run one after the other, whether or not they succeed, in the
+    pool `pool_id`, or in that of the schedule.
     Works on disabled schedules, too, and never moves the schedule.
 
-    Raises InvalidInput naming `attempt_name`, `from_time` or `count`; ScheduleNotFound; BackfillConflict naming
-    every slot that has an attempt of that name or a live one. Nothing is written in any of these cases.
+    Raises InvalidInput naming `attempt_name`, `from_time`, `count` or `pool_id`; ScheduleNotFound; BackfillConflict
+    naming every slot that has an attempt of that name or a live one. Nothing is written in any of these cases.
     """
-    request = checked(Request(attempt_name, from_time, count))
+    request = checked(Request(attempt_name, from_time, count, turns.known_pool(pool_id)))
     with transaction.atomic():
         schedule = locked(schedule_id)
         plan = planned(schedule, slots(schedule, request), request)
@@ -154,7 +162,7 @@ def checked(request: Request) -> Request:
         errors["from_time"] = ["Give a time with its offset from UTC, between the years 1 and 9999."]
     if errors or from_time is None:
         raise InvalidInput(errors)
-    return Request(request.attempt_name, from_time, request.count)
+    return replace(request, from_time=from_time)
 
 
 def in_utc(instant: datetime) -> datetime | None:
@@ -267,7 +275,7 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
         from_time=plan.request.from_time,
         count=plan.request.count,
         sessions=len(plan.planned),
-        pool_id=plan.schedule.pool_id,
+        pool_id=plan.pool_id,
         created_at=now,
         created_by_id=requested_by.pk if requested_by else None,
     )

@@ -23,7 +23,7 @@ from scheduler.execution.plan import PlanRefused, plan
 from scheduler.execution.storable import text
 from scheduler.execution.task import Task
 from scheduler.execution.tree import planned
-from scheduler.models import Attempt, AttemptStatus, Lane, Pool, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.models.attempt import DONE, LIVE
 
 DEEPEST_PARAMS = 50
@@ -202,9 +202,7 @@ def tasks_of(definition: WorkflowDefinition) -> Sequence[Task]:
 def pool_of(definition: WorkflowDefinition, pool_id: int | None) -> int | None:
     if pool_id is None:
         return Schedule.objects.filter(workflow=definition.workflow_id).values_list("pool", flat=True).first()
-    if not Pool.objects.filter(pk=pool_id).exists():
-        raise InvalidInput({"pool_id": [f"There is no pool {pool_id}."]})
-    return pool_id
+    return turns.known_pool(pool_id)
 
 
 def submitted(attempt: Attempt, now: datetime) -> Attempt:

@@ -22,10 +22,18 @@ from django.db.models.functions import Coalesce
 
 from projects.models import Workflow
 from scheduler import dispatch
+from scheduler.errors import InvalidInput
 from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Overlap, Pool
 from scheduler.models.attempt import AttemptQuerySet
 
 ONE_AT_A_TIME = (Overlap.QUEUE_ONE, Overlap.CANCEL_RUNNING)
+
+
+def known_pool(pool_id: int | None) -> int | None:
+    """The same. Raises InvalidInput naming `pool_id` when there is no such pool."""
+    if pool_id is not None and not Pool.objects.filter(pk=pool_id).exists():
+        raise InvalidInput({"pool_id": [f"There is no pool {pool_id}."]})
+    return pool_id
 
 
 def pass_on(*, workflow_id: int | None, backfill_id: int | None, pool_id: int | None, now: datetime) -> Counter[Lane]:

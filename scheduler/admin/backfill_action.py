@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MOST = 50  # schedules in one go: they are locked together in one transaction
 FORM, PREVIEW, RUN = "form", "preview", "run"
-FIELDS = ("from_time", "count", "attempt_name", "dry_run")
+FIELDS = BackfillForm.field_order
 
 
 class Refused(HindcastError):  # noqa: N818 - named as the fact
@@ -116,6 +116,8 @@ def form_of(talk: Conversation, schedule: Schedule, asked: bool) -> BackfillForm
 
 
 def word_for_zones(talk: Conversation) -> None:
+    if len(talk.choices) > 1 and "pool" in talk.form.fields:
+        talk.form.leave_pool_to("each schedule")
     zones = sorted({choice.schedule.timezone for choice in talk.choices})
     if len(zones) > 1:
         talk.form.fields["from_time"].help_text = (

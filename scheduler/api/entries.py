@@ -31,7 +31,7 @@ def plan_entry(plan: Plan, *, now: datetime) -> Entry:
         "project": name_entry(project.pk, project.name),
         "workflow": name_entry(schedule.definition_id, workflow.name),
     }
-    run = run_entry(Run(0, 0, plan.request.attempt_name, {}, AttemptStatus.QUEUED, now, None, None, None))
+    run = run_entry(Run(0, 0, plan.request.attempt_name, {}, AttemptStatus.QUEUED, now, None, None, plan.pool_id))
     same, place = {**owner, **run}, place_of(schedule.definition.timezone)
     written = plan.backfill is not None
     attempts = [planned_entry(item, same, place, written=written) for item in plan.planned]

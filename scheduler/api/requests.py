@@ -61,6 +61,7 @@ class BackfillRequest(serializers.Serializer[Any]):
         validators=[rule("count")],
         help_text="Starts given number of sessions; all sessions when not set.",
     )
+    poolId = Id(source="pool_id", required=False, allow_null=True, help_text="The schedule's pool when not set.")
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 from projects.dig.language import closest
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
-from scheduler.models import Attempt, Session
+from scheduler.models import Attempt, Pool, Session
 
 
 def project_named(name: str) -> Project:
@@ -66,6 +66,16 @@ def session_of(session_id: int) -> Session:
     if session is None:
         raise CommandError(f"There is no session {session_id}.")
     return session
+
+
+def pool_named(name: str | None) -> int | None:
+    """Its id; None for None."""
+    if name is None:
+        return None
+    there = dict(Pool.objects.values_list("name", "pk"))
+    if name not in there:
+        raise not_there("pool", name, there)
+    return there[name]
 
 
 def task_name(attempt: Attempt, text: str) -> str:

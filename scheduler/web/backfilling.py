@@ -143,7 +143,7 @@ def _confirm(form: BackfillForm, table: PlanTable | None) -> Confirm | None:
     """None where there is nothing that could be run."""
     if table is None or table.conflicts or not table.sessions or form.cleaned_data.get("dry_run"):
         return None
-    kept = [Hidden(name, str(form[name].value() or "")) for name in ("from_time", "count", "attempt_name")]
+    kept = [Hidden(name, str(form[name].value() or "")) for name in form.fields if name != "dry_run"]
     values = [*kept, Hidden("plan", table.fingerprint)]
     return Confirm(f"Run {sessions_text(table.sessions)}", form.cleaned_data["attempt_name"], values)
 

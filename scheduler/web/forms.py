@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
 from scheduler.errors import InvalidInput
-from scheduler.models import Schedule
+from scheduler.models import Pool, Schedule
 from scheduler.web.times import MINUS, in_zone, local_text, offset_text, wall_text, zone_or_utc
 
 EXAMPLE = "2026-11-23 00:00"
@@ -104,11 +104,18 @@ class BackfillForm(forms.Form):
         error_messages={"invalid": "Write a whole number, or leave it empty."},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
+    pool = forms.ModelChoiceField(
+        Pool.objects.order_by("name"),
+        label="Pool",
+        required=False,
+        help_text="Attempts of a pool share its slots.",
+        error_messages={"invalid_choice": "There is no such pool any more."},
+    )
     dry_run = forms.BooleanField(
         label="Dry run", required=False, help_text="Show what would run, and do not offer to run it."
     )
 
-    field_order = ("from_time", "count", "attempt_name", "dry_run")
+    field_order = ("from_time", "count", "attempt_name", "pool", "dry_run")
 
     def __init__(self, *args: Any, schedule: Schedule, now: datetime, **kwargs: Any) -> None:
         """`now` makes the default name and the default time, midnight of yesterday there."""
@@ -132,12 +139,26 @@ class BackfillForm(forms.Form):
             widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         )
         self.fields["attempt_name"].widget.attrs.update({"autocomplete": "off", "spellcheck": "false", "dir": "auto"})
+        self._offer_pools(schedule)
         self.order_fields(self.field_order)
+
+    def _offer_pools(self, schedule: Schedule) -> None:
+        """Where there are none, nobody is asked."""
+        if not Pool.objects.exists():
+            del self.fields["pool"]
+            return
+        self.leave_pool_to(f"the schedule: {schedule.pool.name if schedule.pool else 'none'}")
+
+    def leave_pool_to(self, whom: str) -> None:
+        """What no choice of a pool means."""
+        cast("forms.ModelChoiceField[Pool]", self.fields["pool"]).empty_label = f"As {whom}"
 
     @property
     def asked(self) -> dict[str, Any]:
         """What `scheduler.backfill.backfill` takes of it; once `is_valid()`."""
-        return {name: self.cleaned_data[name] for name in ("from_time", "count", "attempt_name")}
+        pool = self.cleaned_data.get("pool")
+        named = {name: self.cleaned_data[name] for name in ("from_time", "count", "attempt_name")}
+        return {**named, "pool_id": pool.pk if pool else None}
 
     def refuse(self, error: InvalidInput) -> None:
         """Put the verb's sentences beside the fields that they are about; the rest go above the form."""

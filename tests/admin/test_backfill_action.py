@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from projects.models import Project
-from scheduler.models import Attempt, AttemptStatus, Backfill, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Backfill, Pool, Schedule, Session
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 URL = "/admin/scheduler/schedule/"
@@ -389,3 +389,13 @@ def test_the_pages_need_no_inline_scripts_or_styles(post: Callable[..., Any], sc
         assert not re.search(r"<script(?![^>]*src=)[^>]*>\s*\S", html)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
         assert "default-src 'self'" in page["Content-Security-Policy"]
+
+
+def test_one_pool_is_chosen_for_all(post: Callable[..., Any], two: list[Schedule]) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    wanted = {**WANTED, "from_time": "2026-03-01 00:00", "count": "1", "pool": str(pool.pk)}
+    assert "As each schedule" in words(post("", two, index="0"))
+
+    post("run", two, **wanted, **marks(post("preview", two, **wanted)))
+
+    assert set(Backfill.objects.values_list("pool", flat=True)) == {pool.pk}

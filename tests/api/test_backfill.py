@@ -172,6 +172,22 @@ def test_the_pool_of_an_attempt_is_shown_by_its_id(
     assert api.get(f"attempts/{attempt.pk}").json()["poolId"] == str(pool.pk)
 
 
+def test_a_backfill_runs_in_the_pool_that_is_asked_for(api: Any, schedule: Schedule) -> None:
+    pool = Pool.objects.create(name="db", slots=2)
+
+    for dry in (True, False):
+        answer = api.backfill(schedule, poolId=str(pool.pk), dryRun=dry)
+
+        assert {attempt["poolId"] for attempt in answer.json()["attempts"]} == {str(pool.pk)}
+    assert set(Attempt.objects.values_list("pool", flat=True)) == {pool.pk}
+
+
+def test_a_pool_that_is_not_there_is_named(api: Any, schedule: Schedule) -> None:
+    answer = api.backfill(schedule, poolId="12")
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, {"poolId": ["There is no pool 12."]})
+
+
 # --- refusals ------------------------------------------------------------------------------------------
 
 BAD_FIELDS = [

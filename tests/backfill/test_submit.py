@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from scheduler import attempts, dispatch
 from scheduler.backfill import BackfillConflict, backfill
-from scheduler.models import Attempt, AttemptStatus, Lane, Session
+from scheduler.errors import InvalidInput
+from scheduler.models import Attempt, AttemptStatus, Lane, Pool, Session
 from scheduler.turns import release
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -195,3 +196,22 @@ def test_attempts_that_end_at_once_never_free_two_turns(make_schedule):
     live = Attempt.objects.live().filter(backfill=plan.backfill, released_at__isnull=False)
     assert live.count() == 4
     assert Attempt.objects.filter(status=AttemptStatus.SUCCESS).count() == 4
+
+
+def test_a_backfill_runs_in_the_pool_that_is_asked_for_and_else_in_its_schedules(make_schedule):
+    usual, narrow = (Pool.objects.create(name=name, slots=slots) for name, slots in (("usual", 5), ("narrow", 1)))
+    schedule = make_schedule(pool=usual)
+
+    run(schedule, "usual", hours=2)
+    assert run(schedule, "narrow", hours=5, count=2, pool_id=narrow.pk).pool_id == narrow.pk
+
+    pools = Attempt.objects.order_by("pk").values_list("name", "pool__name")
+    assert list(pools) == [("usual", "usual")] * 3 + [("narrow", "narrow")] * 2
+    assert turns() == [10, 7]
+
+
+def test_a_pool_that_is_not_there_is_refused_by_name(schedule):
+    with pytest.raises(InvalidInput) as refusal:
+        run(schedule, pool_id=7, dry_run=True)
+
+    assert refusal.value.errors == {"pool_id": ["There is no pool 7."]}

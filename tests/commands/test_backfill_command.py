@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from scheduler.backfill import backfill
-from scheduler.models import Attempt, Backfill, Schedule, Session
+from scheduler.models import Attempt, Backfill, Pool, Schedule, Session
 from scheduler.web.plan_table import HEADINGS, plan_table
 
 FROM = "2026-03-02T09:00:00Z"
@@ -133,3 +133,13 @@ def test_a_deleted_project_has_no_schedules(schedule: Schedule, now: datetime) -
 
     with pytest.raises(CommandError, match=f"There is no schedule {schedule.pk}"):
         run(schedule, "--from", FROM)
+
+
+def test_a_pool_is_named(schedule: Schedule) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+
+    run(schedule, "--from", FROM, "--pool", "narrow")
+
+    assert Backfill.objects.get().pool == pool
+    with pytest.raises(CommandError, match="There is no pool 'wide'"):
+        run(schedule, "--from", FROM, "--pool", "wide")

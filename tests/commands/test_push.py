@@ -1,6 +1,8 @@
 """`manage.py push`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -65,4 +67,36 @@ def test_a_name_that_is_refused_names_its_option(shop: Path) -> None:
         call_command("push", str(shop), project="1st")
 
     assert refused.value.returncode == 1
+    assert not Project.objects.exists()
+
+
+def test_a_new_schedule_runs_from_the_time_that_is_given(shop: Path) -> None:
+    call_command("push", str(shop), schedule_from="2027-01-10 00:00")
+
+    assert Schedule.objects.get().next_run_time == datetime(2027, 1, 10, 22, tzinfo=UTC)
+
+
+def test_a_cleared_schedule_starts_anew_and_others_go_on(shop: Path) -> None:
+    (shop / "other.dig").write_text((shop / "daily.dig").read_text())
+    call_command("push", str(shop))
+    Schedule.objects.update(last_session_time=datetime(2027, 1, 9, 15, tzinfo=UTC))
+
+    call_command("push", str(shop), schedule_from="2027-02-10T00:00:00Z", clear_schedule=["daily"])
+
+    times = Schedule.objects.order_by("workflow__name").values_list("next_run_time", flat=True)
+    assert list(times) == [datetime(2027, 2, 10, 22, tzinfo=UTC), datetime(2027, 1, 10, 22, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"schedule_from": "soon"}, "--schedule-from: Write a time"),
+        ({"schedule_from": ""}, "--schedule-from: Write a time"),
+        ({"clear_schedule": ["weekly"]}, "--clear-schedule: "),
+    ],
+)
+def test_a_wrong_option_is_named(shop: Path, asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("push", str(shop), **asked)
+
     assert not Project.objects.exists()

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from projects.models import WorkflowDefinition
-from scheduler.models import Attempt, AttemptStatus, Schedule, Session, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, Session, TaskRun
 
 # 01:30 of the 2nd of March in Tokyo.
 NOW = datetime(2026, 3, 1, 16, 30, 20, tzinfo=UTC)
@@ -285,3 +285,14 @@ def test_a_session_that_runs_is_not_retried(manage: Manage, report: Schedule, ma
 @pytest.mark.django_db
 def test_an_attempt_that_is_not_there_is_named(manage: Manage) -> None:
     assert manage("retry", 7)[1:] == ("There is no attempt 7.", 1)
+
+
+def test_an_attempt_runs_in_the_pool_of_the_name(manage: Manage, failed: Attempt) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+
+    manage("start", "sales", "report", "--pool", "narrow")
+    assert newest().pool_id == pool.pk
+    manage("retry", failed.pk, "--pool", "narrow")
+    assert newest().pool_id == pool.pk
+    said = manage("start", "sales", "report", "--session", "hourly", "--pool", "narow")
+    assert (said.code, said.err) == (1, "There is no pool 'narow'; did you mean 'narrow'?")

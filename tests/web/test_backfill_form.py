@@ -8,7 +8,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
-from scheduler.models import Attempt, AttemptStatus, Backfill, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Backfill, Pool, Schedule, Session
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -214,9 +214,9 @@ def test_ten_thousand_slots_make_a_light_page(make_schedule: Callable[..., Sched
 def test_a_preview_takes_the_same_queries_however_many_slots(
     page: Client, schedule: Schedule, preview: Callable[..., Any], django_assert_num_queries: Callable[[int], Any]
 ) -> None:
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         preview()
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         preview(from_time="2026-01-01")
 
 
@@ -250,3 +250,21 @@ def test_local_times_are_read_in_the_zone_of_the_schedule(make_schedule: Callabl
     )
 
     assert [row.utc for row in answer.context["plan"].rows] == ["2026-03-02 11:00 UTC", "2026-03-02 12:00 UTC"]
+
+
+def test_a_pool_is_asked_for_where_there_are_any(
+    page: Client, schedule: Schedule, preview: Callable[..., Any], confirm: Callable[..., Any]
+) -> None:
+    assert "Pool" not in page.get(f"/schedules/{schedule.pk}/backfill").content.decode()
+    pool = Pool.objects.create(name="narrow", slots=1)
+    assert "As the schedule: none" in page.get(f"/schedules/{schedule.pk}/backfill").content.decode()
+
+    confirm(preview(pool=str(pool.pk)))
+
+    assert Backfill.objects.get().pool == pool
+
+
+def test_a_pool_that_is_gone_is_told_at_its_field(preview: Callable[..., Any]) -> None:
+    Pool.objects.create(name="narrow", slots=1)
+
+    assert "There is no such pool any more." in preview(pool="99").content.decode()

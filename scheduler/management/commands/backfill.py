@@ -10,6 +10,7 @@ from django.forms import ValidationError
 from scheduler.api.entries import plan_entry
 from scheduler.backfill import BackfillConflict, ScheduleNotFound, backfill
 from scheduler.errors import InvalidInput
+from scheduler.management.finding import pool_named
 from scheduler.management.refusals import CONFLICT, refusal
 from scheduler.management.tables import as_json, table
 from scheduler.models import Schedule
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--count", type=int, help="how many sessions; all up to the next one when left out")
         parser.add_argument("--name", help="of the attempts; made from the time when left out")
+        parser.add_argument("--pool", metavar="NAME", help="to run in; that of the schedule when left out")
         parser.add_argument("-d", "--dry-run", action="store_true", help="print what would run, and run nothing")
         parser.add_argument("--json", action="store_true", help="print JSON, as the API answers it")
 
@@ -45,6 +47,7 @@ class Command(BaseCommand):
                 attempt_name=f"backfill-{now:%Y-%m-%dT%H%M%SZ}" if options["name"] is None else options["name"],
                 from_time=time_in_zone_of(schedule_id, from_time),
                 count=options["count"],
+                pool_id=pool_named(options["pool"]),
                 dry_run=dry_run,
                 now=now,
             )

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
+from django.forms import ValidationError
 
 from projects.dig import FilesRefused
 from projects.folders import pack_folder
@@ -15,10 +16,16 @@ from projects.tar import BadArchive
 from scheduler.errors import InvalidInput
 from scheduler.management.refusals import refusal
 from scheduler.models import Schedule
-from scheduler.pushing import push
+from scheduler.pushing import Start, push
+from scheduler.web.forms import read_time
 from scheduler.web.times import local_text, zone_or_utc
 
-OPTIONS = {"project": "--project", "revision": "--revision"}
+OPTIONS = {
+    "project": "--project",
+    "revision": "--revision",
+    "schedule_from": "--schedule-from",
+    "clear_schedule": "--clear-schedule",
+}
 
 
 class Command(BaseCommand):
@@ -28,6 +35,19 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path, metavar="DIR")
         parser.add_argument("--project", help="name of the project; that of the folder when left out")
         parser.add_argument("--revision", help="name of the revision; made up when left out")
+        parser.add_argument(
+            "--schedule-from",
+            metavar="TIME",
+            help="new schedules run from then on: in UTC, or with an offset; now when left out",
+        )
+        parser.add_argument(
+            "--clear-schedule",
+            action="append",
+            default=[],
+            metavar="WORKFLOW",
+            help="its schedule starts as if it were new; repeatable",
+        )
+        parser.add_argument("--clear-schedule-all", action="store_true", help="every schedule starts as if it were new")
 
     def handle(self, *args: Any, folder: Path, project: str | None, revision: str | None, **options: Any) -> None:
         name = project or folder.resolve().name
@@ -37,6 +57,7 @@ class Command(BaseCommand):
                     project_name=name,
                     revision_name=revision or str(uuid4()),
                     upload=upload,
+                    start=start_of(options),
                     now=datetime.now(UTC),
                 )
         except InvalidInput as error:
@@ -49,6 +70,16 @@ class Command(BaseCommand):
         self.stdout.write(f"{name}: revision {pushed.name}, {count} workflow{'' if count == 1 else 's'}.")
         for schedule in Schedule.objects.filter(definition__revision=pushed).select_related("workflow").order_by("pk"):
             self.stdout.write(f"  {schedule.workflow.name}: {following(schedule)}")
+
+
+def start_of(options: dict[str, Any]) -> Start:
+    """Raises CommandError for a time that is none."""
+    text = options["schedule_from"]
+    try:
+        at = None if text is None else read_time(text, UTC, "UTC")
+    except ValidationError as error:
+        raise CommandError(f"--schedule-from: {' '.join(error.messages)}") from None
+    return Start(at, frozenset(options["clear_schedule"]), options["clear_schedule_all"])
 
 
 def following(schedule: Schedule) -> str:

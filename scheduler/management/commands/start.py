@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from scheduler.management import session_times
-from scheduler.management.finding import definition_named
+from scheduler.management.finding import definition_named, pool_named
 from scheduler.management.launching import launched, params_from, tell
 
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
             "-p", "--param", action="append", default=[], metavar="KEY=VALUE", help="a parameter, as text; repeatable"
         )
         parser.add_argument("-P", "--params-file", type=Path, metavar="FILE", help="parameters, as a JSON object")
+        parser.add_argument("--pool", metavar="NAME", help="to run in; that of the schedule when left out")
         parser.add_argument("-d", "--dry-run", action="store_true", help="check everything, and start nothing")
         parser.add_argument("--json", action="store_true", help="print JSON, as the API answers it")
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
             session_time=session_times.session_time_of(session, definition, now),
             retry_attempt_name=options["name"],
             params=params_from(options["param"], options["params_file"]),
+            pool_id=pool_named(options["pool"]),
             dry_run=options["dry_run"],
             now=now,
         )

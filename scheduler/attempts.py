@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Value, When
+from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from scheduler import dispatch, turns
@@ -332,11 +332,14 @@ def _lease_end() -> str:
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{seconds} seconds')"
 
 
-# A caller that slept after it had looked at the clock must not end an attempt before its start.
+# A caller that slept after it had looked at the clock must not end an attempt before what is known to have happened.
 
 
 def _end(now: datetime) -> Greatest:
-    return Greatest(Value(now, DateTimeField()), Coalesce("started_at", "created_at"))
+    began = TaskRun.objects.filter(attempt=OuterRef("pk"), started_at__isnull=False).order_by("-started_at")
+    last = Subquery(began.values("started_at")[:1])
+    known = (Coalesce(moment, "created_at") for moment in ("started_at", "cancel_requested_at", last))
+    return Greatest(Value(now, DateTimeField()), *known)
 
 
 def _later(one: str, other: str) -> str:

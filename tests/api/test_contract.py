@@ -15,6 +15,8 @@ from projects import apikeys
 from scheduler.api.docs import document
 from scheduler.models import Attempt, Schedule, TaskRun
 
+pytestmark = pytest.mark.contract
+
 EXAMPLES = 25
 CHECKS = [
     not_a_server_error,

@@ -151,6 +151,8 @@ class House:
             if status != -signal.SIGKILL:  # a crash point, or a task that killed its worker
                 self.findings.append(f"{place.name} ended by itself with {status}")
             place.crash_at = ""
+        if place.address:  # as a service manager does: what is left of it has the port
+            group(place.process.pid, signal.SIGKILL)
         if alive(place.process.pid):
             self.orphans.append(place.process.pid)
         place.process, place.end_by, place.stopped = None, None, False

@@ -13,7 +13,9 @@ from django.db import connection
 
 from projects import apikeys
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
+from scheduler.execution import lease
 from scheduler.execution.facts import definition_of
+from scheduler.execution.lease import Lease, seconds
 from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.timetable import Kind, Timetable
 from tests.processes import live_worker, own_broker, start_beat, start_process, start_worker, wait_until
@@ -45,6 +47,20 @@ def leave_out(config: pytest.Config, items: list[pytest.Item], those: list[pytes
     config.hook.pytest_deselected(items=those)
     gone = set(those)
     items[:] = [item for item in items if item not in gone]
+
+
+@pytest.fixture(autouse=True)
+def _leases_are_kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper's own connection sees nothing of a test's transaction, and would take what runs in it for lost."""
+    marker = request.node.get_closest_marker("django_db")
+    committed = {"transactional_db", "live_server"} & {*request.fixturenames} or (marker and marker.kwargs)
+    if not committed:
+        monkeypatch.setattr(lease, "renew", _keep)
+
+
+def _keep(leases: list[Lease]) -> None:
+    for held in leases:
+        held.renewed_at = seconds()
 
 
 @pytest.fixture

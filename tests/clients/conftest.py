@@ -18,8 +18,7 @@ from projects import apikeys
 from projects.folders import pack_folder
 from projects.models import Revision
 from scheduler import pushing
-from scheduler.execution import lease
-from scheduler.execution.lease import Lease, keeper, seconds
+from scheduler.execution.lease import keeper
 from tests.processes import Process, database_url
 
 ADDRESS = re.compile(r"Hindcast is ready: http://([\w.:]+)/")
@@ -83,11 +82,9 @@ def client(site: str, http: requests.Session) -> Client:
 
 
 @pytest.fixture
-def push(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Revision]:
+def push(db: None, settings: Any, tmp_path: Path) -> Callable[..., Revision]:
     """push(folder, project="shop"): the revision that came of it. What is run of it works in this test's folder."""
     settings.HINDCAST_WORK_DIR = tmp_path / "work"
-    # The keeper's own connection sees nothing of a test's transaction, and would take every attempt for lost.
-    monkeypatch.setattr(lease, "renew", _keep)
 
     def make(folder: Path | str, project: str = "shop", **options: Any) -> Revision:
         arguments = {"revision_name": "r1", "now": datetime.now(UTC), **options}
@@ -95,11 +92,6 @@ def push(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return pushing.push(project_name=project, upload=upload, **arguments)
 
     return make
-
-
-def _keep(leases: list[Lease]) -> None:
-    for held in leases:
-        held.renewed_at = seconds()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,9 +12,8 @@ from django.utils import timezone
 from projects import archives, secrets
 from projects.models import WorkflowDefinition
 from scheduler import dispatch
-from scheduler.execution import lease
 from scheduler.execution.drain import drain
-from scheduler.execution.lease import Lease, keeper, seconds
+from scheduler.execution.lease import keeper
 from scheduler.models import Attempt, AttemptStatus, Lane, LogChunk, Session, TaskRun
 
 SESSION_TIME = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)
@@ -62,13 +61,9 @@ def execute(execute_with: Callable[..., Attempt]) -> Callable[..., Attempt]:
 
 
 @pytest.fixture
-def execute_with(
-    queue: Callable[..., Attempt], settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Attempt]:
+def execute_with(queue: Callable[..., Attempt], settings: Any, tmp_path: Path) -> Callable[..., Attempt]:
     """execute_with({"http.user": "ann"}, {…}): the same, in a project with these secrets."""
     settings.HINDCAST_WORK_DIR = tmp_path / "work"
-    # The keeper's own connection sees nothing of a test's transaction, and would take every attempt for lost.
-    monkeypatch.setattr(lease, "renew", _keep)
 
     def run(values: Mapping[str, str], document: Mapping[str, Any], **fields: Any) -> Attempt:
         attempt = queue(document, **fields)
@@ -79,11 +74,6 @@ def execute_with(
         return attempt
 
     return run
-
-
-def _keep(leases: list[Lease]) -> None:
-    for held in leases:
-        held.renewed_at = seconds()
 
 
 @pytest.fixture

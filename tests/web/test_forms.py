@@ -10,6 +10,8 @@ from scheduler.web.forms import BackfillForm, read_time
 from scheduler.web.times import zone_or_utc
 
 NOW = datetime(2026, 11, 24, 18, 43, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
 PACIFIC = "America/Los_Angeles"
 
 
@@ -102,6 +104,7 @@ def test_what_was_asked_is_what_the_verb_takes() -> None:
         "from_time": datetime(2026, 11, 23, 0, 0, tzinfo=zone_or_utc(PACIFIC)),
         "count": 3,
         "attempt_name": "fix",
+        "pool_id": None,
     }
     assert filled.cleaned_data["dry_run"] is True
 

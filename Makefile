@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 HOST ?= 127.0.0.1
 # More than there are cores: many tests wait for processes of their own.
-WORKERS ?= 4
+WORKERS ?= 6
 
 VENV ?= .venv
 BIN := $(VENV)/bin

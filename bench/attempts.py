@@ -105,9 +105,9 @@ class Workflow:
         ):
             time.sleep(0.001 if count == 1 else 0.05)
         elapsed = time.perf_counter() - started
-        wrong = Attempt.objects.filter(pk__gte=rows[0].pk).exclude(status=AttemptStatus.SUCCESS).count()
-        if wrong:
-            raise SystemExit(f"{wrong} attempts did not succeed")
+        wrong = Attempt.objects.filter(pk__gte=rows[0].pk).exclude(status=AttemptStatus.SUCCESS)
+        if first := wrong.first():
+            raise SystemExit(f"{wrong.count()} attempts did not succeed; one is {first.status}: {first.reason}")
         return elapsed
 
 

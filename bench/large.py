@@ -27,7 +27,7 @@ def main() -> None:
     with worker("prefork", options.slots) as process:
         flat = {f"+task{number}": {"echo>": f"{number} ${{session_date}}"} for number in range(options.tasks)}
         large = measured("flat", flat, options.rounds)
-        groups = {f"+group{n}": tasks(n, options.tasks // 50) for n in range(50)}
+        groups = {f"+group{n}": tasks(n, options.tasks // 50 - 1) for n in range(50)}  # a group is a task, too
         nested = measured("nested", {"_parallel": True, **groups}, options.rounds)
         Workflow("expression", {"+one": {"echo>": "${1 + 1}"}}).run(200)
         slots = [memory(slot) for slot in children(process.pid)]

@@ -6,6 +6,7 @@ a cold one billiard ends them by SIGTERM, too, which raises SystemExit there.
 """
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -19,7 +20,13 @@ from typing import Any
 from billiard import pool  # type: ignore[import-untyped]
 from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    worker_before_create_process,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 
 from scheduler.execution.lease import Ending, keeper, order, seconds
 from scheduler.execution.orphans import orphans
@@ -43,6 +50,12 @@ def hide_environment(**_: object) -> None:
     third_and_on = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = (int(third_and_on[field - 3]) for field in (50, 51))  # env_start, env_end in proc(5)
     ctypes.memset(start, 0, end - start)
+
+
+def freeze(**_: object) -> None:
+    """What the process has in memory is left where it is: looked through by the child, all of it would be copied."""
+    gc.collect()
+    gc.freeze()
 
 
 def take_in_orphans(sender: Any = None, **_: object) -> None:
@@ -114,6 +127,7 @@ def _nothing() -> None:
 
 
 worker_init.connect(hide_environment, weak=False)
+worker_before_create_process.connect(freeze, weak=False)
 worker_process_init.connect(take_in_orphans, weak=False)
 worker_ready.connect(prepare_to_end, weak=False)
 worker_ready.connect(take_in_orphans, weak=False)

@@ -20,7 +20,11 @@ DIG = b"timezone: UTC\n+hello:\n  echo>: hello\n"
 
 
 @pytest.fixture
-def make_revision(db: None) -> Callable[..., Revision]:
+def make_revision(db: None, settings: Any, tmp_path: Path) -> Callable[..., Revision]:
+    """In a storage of the test's own: archives are named after their content, and others may have the same."""
+    own = {"BACKEND": "projects.storage.WholeFileStorage", "OPTIONS": {"location": tmp_path / "archives"}}
+    settings.STORAGES = {**settings.STORAGES, "archives": own}
+
     def make(name: str, files: Mapping[str, bytes], **documents: Any) -> Revision:
         return publish(
             project_name="sales", revision_name=name, documents=documents or {"orders": ECHO}, files=files, now=NOW

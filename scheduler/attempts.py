@@ -25,6 +25,7 @@ from scheduler.models.attempt import AttemptQuerySet
 from scheduler.models.task import UNDER_WAY
 
 MAX_DELIVERIES = 3
+KILLABLE = (AttemptStatus.QUEUED, AttemptStatus.RUNNING)
 # How long an attempt that lost its worker waits, by delivery: what killed one worker at once might kill the next.
 RETRY_SECONDS = (1, 5, 25)
 
@@ -149,7 +150,7 @@ def park(held: Claim, *, seconds: float) -> bool:
 
 def kill(attempt_id: int, *, now: datetime) -> bool:
     """queued > killed at once, running > canceling. False: it was done, or already canceling."""
-    doomed = Attempt.objects.filter(pk=attempt_id, status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
+    doomed = Attempt.objects.filter(pk=attempt_id, status__in=KILLABLE)
     with transaction.atomic():
         moved = doomed.update(**_killed("Killed on request.", now))
         killed = Attempt.objects.filter(pk=attempt_id, status=AttemptStatus.KILLED)
@@ -157,6 +158,11 @@ def kill(attempt_id: int, *, now: datetime) -> bool:
             _cancel_tasks(killed, now)
             _pass_turn(attempt_id, now)
         return bool(moved)
+
+
+def hold(workflow_ids: Sequence[int]) -> None:
+    """Keep every attempt of these workflows that is not done, nor canceling, as it is until the transaction ends."""
+    _lock(Attempt.objects.filter(workflow__in=workflow_ids, status__in=KILLABLE))
 
 
 def kill_all(workflow_ids: Sequence[int], *, now: datetime) -> None:
@@ -203,17 +209,20 @@ def supersede(session_ids: Iterable[int]) -> None:
 
 
 def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
-    doomed = rows.filter(status__in=(AttemptStatus.QUEUED, AttemptStatus.RUNNING))
+    doomed = rows.filter(status__in=KILLABLE)
     queued = Q(status=AttemptStatus.QUEUED)
     with transaction.atomic():
-        # By id, as all do who wait for several: none waits in a circle. Who ends one of them meanwhile passes over its
-        # followers that are locked here already.
-        list(doomed.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        _lock(doomed)
         pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
         killed = doomed.update(**_killed(reason, now))
         _cancel_tasks(rows.filter(status=AttemptStatus.KILLED, cancel_requested_at=now), now)
         turns.release_each(pool_ids=pools, now=now)
         return killed
+
+
+def _lock(rows: AttemptQuerySet) -> None:
+    """By id, as all do who wait for several: none waits in a circle. Who ends one of them passes over its followers."""
+    list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def _finish(

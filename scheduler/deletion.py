@@ -51,8 +51,11 @@ def delete(project_id: int, *, now: datetime) -> None:
         schedules = Schedule.objects.filter(workflow__project=project_id).order_by("pk")
         # A tick or a backfill that is under way ends first. The workflows stay free for whoever passes on a turn.
         list(schedules.select_for_update(of=("self",)).values_list("pk"))
+        # In the order of who ends an attempt and passes on its turn: attempts, backfills (the end of the schedules is
+        # written to them), pools. Else each could wait for the other.
+        attempts.hold(_workflows(project_id))
+        schedules.delete()
         attempts.kill_all(_workflows(project_id), now=now)
-        schedules.delete()  # writes to the backfills' rows, for which who ends an attempt waits while he holds that
         secrets.delete_all(project_id)
 
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from scheduler import attempts, deletion
 from scheduler.attempts import Claim
-from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Schedule
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool, Schedule
 from tests.attempts.test_kill_races import wait_for_lock
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -123,3 +123,22 @@ def test_who_ends_an_attempt_of_a_backfill_does_not_meet_the_deletion_of_its_pro
     deleted.result(timeout=30)
     attempt.refresh_from_db()
     assert attempt.status == AttemptStatus.CANCELING
+
+
+def test_who_passes_on_a_turn_of_a_backfill_and_a_pool_does_not_meet_the_deletion_of_its_project(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], beside: Any
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    backfill = Backfill.objects.create(
+        workflow=schedule.workflow, schedule=schedule, name="b", from_time=NOW, sessions=1, created_at=NOW, pool=pool
+    )
+    waiting = make_attempt(schedule, NOW, name="b", status=AttemptStatus.QUEUED, backfill=backfill, pool=pool)
+
+    with transaction.atomic():  # one of the same backfill has ended, and its turn is passed on
+        list(Backfill.objects.filter(pk=backfill.pk).select_for_update(no_key=True))
+        deleted = beside(lambda: deletion.delete(schedule.workflow.project_id, now=NOW))
+        list(Pool.objects.filter(pk=pool.pk).select_for_update(no_key=True))
+
+    deleted.result(timeout=30)
+    waiting.refresh_from_db()
+    assert waiting.status == AttemptStatus.KILLED

@@ -53,9 +53,10 @@ def delete(project_id: int, *, now: datetime) -> None:
         list(schedules.select_for_update(of=("self",)).values_list("pk"))
         # In the order of who ends an attempt and passes on its turn: attempts, backfills (the end of the schedules is
         # written to them), pools. Else each could wait for the other.
-        attempts.hold(_workflows(project_id))
+        workflows = _workflows(project_id)
+        attempts.hold(workflows)
         schedules.delete()
-        attempts.kill_all(_workflows(project_id), now=now)
+        attempts.kill_all(workflows, now=now)
         secrets.delete_all(project_id)
 
 

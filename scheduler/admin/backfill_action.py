@@ -3,8 +3,10 @@
 Every step starts from the selection in the request and checks everything again; nothing is kept between them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
@@ -22,7 +24,7 @@ from scheduler.admin.cells import label_of, status_state
 from scheduler.backfill import BackfillConflict, Plan, backfill
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Schedule
-from scheduler.web.forms import EXAMPLE, BackfillForm
+from scheduler.web.forms import EXAMPLE, BackfillForm, pool_names
 from scheduler.web.plan_table import HEADINGS, PlanRow, PlanTable, fingerprint, plan_table, sessions_text
 
 if TYPE_CHECKING:
@@ -97,8 +99,9 @@ def respond(admin: "ScheduleAdmin", request: HttpRequest, rows: QuerySet[Schedul
         admin.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(list_url("scheduler_schedule"))
     asked = talk.step in (PREVIEW, RUN)
-    talk.choices = [Choice(schedule, form_of(talk, schedule, asked)) for schedule in selected]
-    word_for_zones(talk)
+    pools = pool_names()
+    talk.choices = [Choice(schedule, form_of(talk, schedule, asked, pools)) for schedule in selected]
+    word_for_several(talk)
     if not asked or not checked(talk):
         return ask(talk)
     return run(talk) if talk.step == RUN and not is_dry(talk) else preview(talk)
@@ -107,16 +110,16 @@ def respond(admin: "ScheduleAdmin", request: HttpRequest, rows: QuerySet[Schedul
 # --- the form -----------------------------------------------------------------------------------------------
 
 
-def form_of(talk: Conversation, schedule: Schedule, asked: bool) -> BackfillForm:
+def form_of(talk: Conversation, schedule: Schedule, asked: bool, pools: Mapping[int, str]) -> BackfillForm:
     """Bound once it has been filled in; on the way back from the preview it starts from what was written."""
     sent = talk.request.POST
-    if asked:
-        return BackfillForm(sent, schedule=schedule, now=talk.now)
-    return BackfillForm(schedule=schedule, now=talk.now, initial={name: sent[name] for name in FIELDS if name in sent})
+    form = partial(BackfillForm, schedule=schedule, now=talk.now, pools=pools)
+    return form(sent) if asked else form(initial={name: sent[name] for name in FIELDS if name in sent})
 
 
-def word_for_zones(talk: Conversation) -> None:
-    if len(talk.choices) > 1 and "pool" in talk.form.fields:
+def word_for_several(talk: Conversation) -> None:
+    """The one form that is shown stands for all of them."""
+    if len(talk.choices) > 1:
         talk.form.leave_pool_to("each schedule")
     zones = sorted({choice.schedule.timezone for choice in talk.choices})
     if len(zones) > 1:

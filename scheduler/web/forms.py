@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, cast
 
@@ -88,6 +89,11 @@ def _after_gap(missing: datetime) -> datetime:
     return datetime.fromtimestamp(high, UTC)
 
 
+def pool_names() -> dict[int, str]:
+    """By id, in the order of the names."""
+    return dict(Pool.objects.order_by("name").values_list("pk", "name"))
+
+
 class BackfillForm(forms.Form):
     """From, count, attempt name and dry run, for one schedule: its zone reads the local times."""
 
@@ -104,10 +110,11 @@ class BackfillForm(forms.Form):
         error_messages={"invalid": "Write a whole number, or leave it empty."},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
-    pool = forms.ModelChoiceField(
-        Pool.objects.order_by("name"),
+    pool_id = forms.TypedChoiceField(
         label="Pool",
         required=False,
+        coerce=int,
+        empty_value=None,
         help_text="Attempts of a pool share its slots.",
         error_messages={"invalid_choice": "There is no such pool any more."},
     )
@@ -115,10 +122,15 @@ class BackfillForm(forms.Form):
         label="Dry run", required=False, help_text="Show what would run, and do not offer to run it."
     )
 
-    field_order = ("from_time", "count", "attempt_name", "pool", "dry_run")
+    field_order = ("from_time", "count", "attempt_name", "pool_id", "dry_run")
 
-    def __init__(self, *args: Any, schedule: Schedule, now: datetime, **kwargs: Any) -> None:
-        """`now` makes the default name and the default time, midnight of yesterday there."""
+    def __init__(
+        self, *args: Any, schedule: Schedule, now: datetime, pools: Mapping[int, str] | None = None, **kwargs: Any
+    ) -> None:
+        """`now` makes the default name and the default time, midnight of yesterday there.
+
+        `pools` are the names of all pools by id, for who makes many forms; they are read when it is not given.
+        """
         where = zone_or_utc(schedule.timezone)
         local = in_zone(now, where)
         yesterday = datetime.fromordinal(max(local.toordinal() - 1, 1))
@@ -139,26 +151,26 @@ class BackfillForm(forms.Form):
             widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         )
         self.fields["attempt_name"].widget.attrs.update({"autocomplete": "off", "spellcheck": "false", "dir": "auto"})
-        self._offer_pools(schedule)
+        self._offer(pool_names() if pools is None else pools, schedule)
         self.order_fields(self.field_order)
 
-    def _offer_pools(self, schedule: Schedule) -> None:
-        """Where there are none, nobody is asked."""
-        if not Pool.objects.exists():
-            del self.fields["pool"]
-            return
-        self.leave_pool_to(f"the schedule: {schedule.pool.name if schedule.pool else 'none'}")
+    def _offer(self, pools: Mapping[int, str], schedule: Schedule) -> None:
+        """Where there are no pools, nobody is asked."""
+        self._pools = pools
+        if pools:
+            self.leave_pool_to(f"the schedule: {pools.get(schedule.pool_id or 0, 'none')}")
+        else:
+            del self.fields["pool_id"]
 
     def leave_pool_to(self, whom: str) -> None:
-        """What no choice of a pool means."""
-        cast("forms.ModelChoiceField[Pool]", self.fields["pool"]).empty_label = f"As {whom}"
+        """What no choice of a pool means, where there is one to make."""
+        if self._pools:
+            cast(forms.ChoiceField, self.fields["pool_id"]).choices = [("", f"As {whom}"), *self._pools.items()]
 
     @property
     def asked(self) -> dict[str, Any]:
         """What `scheduler.backfill.backfill` takes of it; once `is_valid()`."""
-        pool = self.cleaned_data.get("pool")
-        named = {name: self.cleaned_data[name] for name in ("from_time", "count", "attempt_name")}
-        return {**named, "pool_id": pool.pk if pool else None}
+        return {name: self.cleaned_data.get(name) for name in ("from_time", "count", "attempt_name", "pool_id")}
 
     def refuse(self, error: InvalidInput) -> None:
         """Put the verb's sentences beside the fields that they are about; the rest go above the form."""

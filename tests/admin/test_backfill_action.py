@@ -393,9 +393,21 @@ def test_the_pages_need_no_inline_scripts_or_styles(post: Callable[..., Any], sc
 
 def test_one_pool_is_chosen_for_all(post: Callable[..., Any], two: list[Schedule]) -> None:
     pool = Pool.objects.create(name="narrow", slots=1)
-    wanted = {**WANTED, "from_time": "2026-03-01 00:00", "count": "1", "pool": str(pool.pk)}
+    wanted = {**WANTED, "from_time": "2026-03-01 00:00", "count": "1", "pool_id": str(pool.pk)}
     assert "As each schedule" in words(post("", two, index="0"))
 
     post("run", two, **wanted, **marks(post("preview", two, **wanted)))
 
     assert set(Backfill.objects.values_list("pool", flat=True)) == {pool.pk}
+
+
+def test_pools_are_read_once_for_all_schedules(
+    post: Callable[..., Any], make_schedule: Callable[..., Schedule]
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    schedules = [make_schedule(name=f"w{number}", pool=pool) for number in range(5)]
+
+    with CaptureQueriesContext(connection) as queries:
+        post("", schedules, index="0")
+
+    assert len([query for query in queries if 'FROM "scheduler_pool"' in query["sql"]]) == 1

@@ -259,7 +259,7 @@ def test_a_pool_is_asked_for_where_there_are_any(
     pool = Pool.objects.create(name="narrow", slots=1)
     assert "As the schedule: none" in page.get(f"/schedules/{schedule.pk}/backfill").content.decode()
 
-    confirm(preview(pool=str(pool.pk)))
+    confirm(preview(pool_id=str(pool.pk)))
 
     assert Backfill.objects.get().pool == pool
 
@@ -267,4 +267,4 @@ def test_a_pool_is_asked_for_where_there_are_any(
 def test_a_pool_that_is_gone_is_told_at_its_field(preview: Callable[..., Any]) -> None:
     Pool.objects.create(name="narrow", slots=1)
 
-    assert "There is no such pool any more." in preview(pool="99").content.decode()
+    assert "There is no such pool any more." in preview(pool_id="99").content.decode()

@@ -37,6 +37,7 @@ class HindcastScheduler(DatabaseScheduler):  # type: ignore[misc] # django-celer
         self._ticking = Ticking(self.name)
         self._lead = Lead(self.name)
         self._next_tick = 0.0
+        self._is_read = False
         super().__init__(*args, **kwargs)
         self.sync_every_tasks = 1  # who takes over reads from the database what was sent
 
@@ -52,19 +53,34 @@ class HindcastScheduler(DatabaseScheduler):  # type: ignore[misc] # django-celer
         sleep = self._send_periodic_tasks(*args, **kwargs)
         return max(0.0, min(sleep, self._next_tick - time.monotonic()))
 
+    def setup_schedule(self) -> None:
+        """Nothing yet: the beat that sends reads what there is to send, once the database is there."""
+
     def _send_periodic_tasks(self, *args: object, **kwargs: object) -> float:
-        led = self._lead.is_ours
+        if not self._lead.is_ours:
+            self._forget()
         if not self._lead.keep():
             return TICK_SECONDS
-        if not led:
-            self._read_anew()
-        return float(super().tick(*args, **kwargs) or 0)
+        try:
+            if not self._is_read:
+                self._read()
+            return float(super().tick(*args, **kwargs) or 0)
+        except AWAY as error:
+            _away(error)
+            self._is_read = False
+            return TICK_SECONDS
 
-    def _read_anew(self) -> None:
+    def _forget(self) -> None:
         """Another beat may have sent tasks since we looked."""
+        self._is_read = False
         self._dirty.clear()
-        self._schedule = self.all_as_schedule()
+
+    def _read(self) -> None:
+        """The tasks of the database, and into it those of the configuration. Half of that is never kept."""
+        self._initial_read = True
+        super().setup_schedule()
         self._heap = None
+        self._is_read = True
 
     def close(self) -> None:
         super().close()

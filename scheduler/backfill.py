@@ -75,7 +75,7 @@ class PlannedAttempt:
         if self.conflict is None:
             return ""
         if self.conflict.status in LIVE:
-            return f"attempt {self.conflict.pk} is {self.conflict.status}"
+            return f"attempt {self.conflict.pk} is {self.conflict.digdag_status}"
         return f"attempt {self.conflict.pk} already has this name"
 
 
@@ -246,7 +246,7 @@ def attempts_there(
     found = (
         Attempt.objects.filter(session__workflow=schedule.workflow_id, session__session_time__range=between)
         .filter(Q(is_latest=True) | Q(name=name) | Q(status__in=LIVE))
-        .only("session", "index", "name", "status", "is_latest")
+        .only("session", "index", "name", "status", "started_at", "is_latest")
     )
     latest: dict[int | None, Attempt] = {}
     conflicts: dict[int | None, Attempt] = {}

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from scheduler.api.rows import Run, SessionRow
 from scheduler.backfill import Plan, PlannedAttempt
 from scheduler.models import Attempt, AttemptStatus, Schedule, TaskRun, TaskState
-from scheduler.models.attempt import DONE
+from scheduler.models.attempt import DONE, digdag_status
+from scheduler.models.task import TRIED_LATER
 from scheduler.timetable import NEVER, TimetableError, zone
 
 Entry = dict[str, Any]
@@ -60,7 +61,7 @@ def conflict_entry(item: PlannedAttempt, conflict: Attempt, place: ZoneInfo) -> 
         "sessionTime": local_time(item.slot.session_time, place),
         "attemptId": str(conflict.pk),
         "retryAttemptName": conflict.name or None,
-        "attemptStatus": str(conflict.status),
+        "attemptStatus": conflict.digdag_status,
         "reason": item.conflict_reason,
     }
 
@@ -129,19 +130,13 @@ def attempt_entry(run: Run, session: SessionRow) -> Entry:
     }
 
 
-def wire_status(run: Run) -> str:
-    """As Digdag has it, one that has begun is running until it is done, also while it waits for a worker to go on."""
-    begun = run.status == AttemptStatus.QUEUED and run.started_at is not None
-    return str(AttemptStatus.RUNNING if begun else run.status)
-
-
 def run_entry(run: Run) -> Entry:
     """The attempt alone, as the last one of its session is shown."""
     entry = {
         "id": str(run.id),
         "index": run.number,
         "params": run.params,
-        "status": wire_status(run),
+        "status": digdag_status(run.status, run.started_at),
         "done": run.status in DONE,
         "success": run.status == AttemptStatus.SUCCESS,
         "cancelRequested": run.cancel_requested_at is not None,
@@ -173,13 +168,19 @@ def task_entry(task: TaskRun, ids: dict[int, str], *, canceled: bool) -> Entry:
         "cancelRequested": canceled and task.state in CANCELABLE,
         "exportParams": task.export_params,
         "storeParams": task.store_params,
-        "stateParams": {},
+        "stateParams": state_params(task),
         "updatedAt": instant(task.updated_at),
-        "retryAt": None,
+        "retryAt": instant(task.retry_at) if task.retry_at and task.state in TRIED_LATER else None,
         "startedAt": instant(task.started_at) if task.started_at else None,
         "error": task.error,
         "isGroup": task.is_group,
     }
+
+
+def state_params(task: TaskRun) -> Entry:
+    """What Digdag tells of it: how often it was tried again. The rest is the operators' own."""
+    retries = task.state_params.get("retries")
+    return {"retry_count": retries} if retries else {}
 
 
 def name_entry(pk: int | None, name: str) -> Entry:

@@ -20,6 +20,7 @@ from scheduler.execution.made import Json, Made
 from scheduler.execution.plan import PlanRefused, Spec, part
 from scheduler.execution.task import CHECK, ENDED, ERROR, FAILED, SUB, Before, Task
 from scheduler.models import TaskState
+from scheduler.models.task import TRIED_LATER
 
 
 class Tree:
@@ -211,7 +212,7 @@ class Tree:
             self._over_before(task, before)
             self._succeeded(task)
             return True
-        if before.state in (TaskState.RETRY_WAITING, TaskState.GROUP_RETRY_WAITING) and before.retry_at:
+        if before.state in TRIED_LATER and before.retry_at:
             task.error = before.error
             self._wait(task, before.retry_at)
             return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
@@ -21,6 +23,12 @@ class AttemptStatus(models.TextChoices):
 LIVE = (AttemptStatus.QUEUED, AttemptStatus.RUNNING, AttemptStatus.CANCELING)
 LEASED = (AttemptStatus.RUNNING, AttemptStatus.CANCELING)
 DONE = (AttemptStatus.SUCCESS, AttemptStatus.ERROR, AttemptStatus.KILLED)
+
+
+def digdag_status(status: str, started_at: datetime | None) -> str:
+    """As Digdag has it, one that has begun is running until it is done, also while it waits for a worker to go on."""
+    begun = status == AttemptStatus.QUEUED and started_at is not None
+    return str(AttemptStatus.RUNNING if begun else status)
 
 
 class Lane(models.TextChoices):
@@ -182,6 +190,10 @@ class Attempt(models.Model):
     @property
     def success(self) -> bool:
         return self.status == AttemptStatus.SUCCESS
+
+    @property
+    def digdag_status(self) -> str:
+        return digdag_status(self.status, self.started_at)
 
     @property
     def cancel_requested(self) -> bool:

@@ -21,13 +21,8 @@ class TaskState(models.TextChoices):
     CANCELED = "canceled", "Canceled"
 
 
-UNDER_WAY = (
-    TaskState.READY,
-    TaskState.RUNNING,
-    TaskState.PLANNED,
-    TaskState.RETRY_WAITING,
-    TaskState.GROUP_RETRY_WAITING,
-)
+TRIED_LATER = (TaskState.RETRY_WAITING, TaskState.GROUP_RETRY_WAITING)
+UNDER_WAY = (TaskState.READY, TaskState.RUNNING, TaskState.PLANNED, *TRIED_LATER)
 
 
 class TaskRun(models.Model):

@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from django.db.models import QuerySet
 
 from scheduler.models import TaskRun, TaskState
+from scheduler.models.task import TRIED_LATER
 from scheduler.web.rows import text_of
 from scheduler.web.states import COUNT_ORDER, TASK_STATES, State
 from scheduler.web.times import Moment, duration, moment
@@ -159,7 +160,6 @@ def _tallies(tasks: Sequence[TaskRun]) -> list[State]:
 def task_row(task: TaskRun, where: tzinfo, now: datetime, *, longest: int = ERROR_LENGTH) -> TaskRow:
     ended = task.updated_at if task.state in TASK_DONE else now
     message = task.error.get("message", "") if isinstance(task.error, dict) else task.error
-    waits = task.state in (TaskState.RETRY_WAITING, TaskState.GROUP_RETRY_WAITING)
     return TaskRow(
         number=task.position,
         name=f"+{_parts(task)[-1]}"[:300],
@@ -170,7 +170,7 @@ def task_row(task: TaskRun, where: tzinfo, now: datetime, *, longest: int = ERRO
         length=duration(ended - task.started_at) if task.started_at else "",
         error=text_of(message)[:longest],
         retries=_retries(task.state_params),
-        again=moment(task.retry_at, where, now) if waits else None,
+        again=moment(task.retry_at, where, now) if task.state in TRIED_LATER else None,
     )
 
 

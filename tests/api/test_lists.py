@@ -294,6 +294,18 @@ def test_a_task_shows_all_that_clients_know(api: Any, history: list[Attempt], ta
     }
 
 
+def test_a_task_that_is_tried_again_shows_when_and_how_often(
+    api: Any, history: list[Attempt], tasks: list[TaskRun], now: datetime
+) -> None:
+    TaskRun.objects.filter(pk=tasks[1].pk).update(
+        state=TaskState.RETRY_WAITING, retry_at=now + timedelta(minutes=5), state_params={"retries": 2, "tries": 7}
+    )
+
+    shown = api.get(f"attempts/{history[1].pk}/tasks").json()["tasks"][1]
+
+    assert (shown["retryAt"], shown["stateParams"]) == ("2026-03-02T12:05:00Z", {"retry_count": 2})
+
+
 def test_only_unfinished_tasks_of_a_canceled_attempt_show_it(
     api: Any, history: list[Attempt], tasks: list[TaskRun], now: datetime
 ) -> None:

@@ -46,7 +46,7 @@ class AttemptConflict(HindcastError):  # noqa: N818 - named as the fact
             called = f"an attempt named {name!r}" if name else "a first attempt"
             super().__init__(f"The session already has {called}: attempt {attempt.pk}. Give this one another name.")
         else:
-            super().__init__(f"Attempt {attempt.pk} of this session is {attempt.status}; wait until it is done.")
+            super().__init__(f"Attempt {attempt.pk} of this session is {attempt.digdag_status}; wait until it is done.")
         self.attempt = attempt
 
 
@@ -59,7 +59,7 @@ class ResumeMode(Enum):
 class Resume:
     """Which earlier attempt's finished tasks are not run again.
 
-    `failed`: all that succeeded. `from`: those that succeeded and stand before the task with the full name `task`.
+    `failed`: all that succeeded. `from`: those that succeeded and stand before `task`, a full name or the end of one.
     """
 
     attempt_id: int
@@ -171,25 +171,41 @@ def locked(definition_id: int) -> WorkflowDefinition:
 
 def refuse_conflicts(session: Session, name: str) -> None:
     there = Attempt.objects.filter(Q(name=name) | Q(status__in=LIVE), session=session)
-    found = list(there.only("session", "name", "status"))
+    found = list(there.only("session", "name", "status", "started_at"))
     if found:
         raise AttemptConflict(next((attempt for attempt in found if attempt.name == name), found[0]), name)
 
 
 def resume_position(session: Session, definition: WorkflowDefinition, resume: Resume) -> int | None:
     """From which task on all are run again; None in the mode `failed`. Raises InvalidInput naming what is wrong."""
-    earlier = Attempt.objects.filter(pk=resume.attempt_id, session=session).only("status").first()
+    earlier = Attempt.objects.filter(pk=resume.attempt_id, session=session).only("status", "started_at").first()
     if earlier is None:
         raise InvalidInput({"resume.attempt_id": [f"This session has no attempt {resume.attempt_id}."]})
-    if earlier.status not in DONE or earlier.status == AttemptStatus.SUCCESS:
-        reason = f"Attempt {earlier.pk} is {earlier.status}; only one that failed or was killed can be resumed."
+    if earlier.status not in DONE:
+        raise InvalidInput(
+            {"resume.attempt_id": [f"Attempt {earlier.pk} is {earlier.digdag_status}; wait until it is done."]}
+        )
+    if resume.mode is ResumeMode.FROM:
+        return position_of(resume.task, tasks_of(definition))
+    if earlier.status == AttemptStatus.SUCCESS:
+        reason = f"Attempt {earlier.pk} is success: no task failed. Give the task to start from."
         raise InvalidInput({"resume.attempt_id": [reason]})
-    if resume.mode is ResumeMode.FAILED:
-        return None
-    for task in tasks_of(definition):
-        if task.full_name == resume.task:
-            return task.position
-    raise InvalidInput({"resume.from": [f"The workflow has no task {resume.task!r}."]})
+    return None
+
+
+def position_of(name: str, tasks: Sequence[Task]) -> int:
+    """Of the task with that full name, or else of the one whose full name ends so, as Digdag's TaskMatchPattern has it.
+
+    Raises InvalidInput when there is none, or more than one.
+    """
+    exact = [task for task in tasks if task.full_name == name]
+    found = exact or [task for task in tasks if task.full_name.endswith(name)]
+    if len(found) == 1:
+        return found[0].position
+    if not found:
+        raise InvalidInput({"resume.from": [f"The workflow has no task {name!r}."]})
+    names = ", ".join(task.full_name for task in found[:5])
+    raise InvalidInput({"resume.from": [f"{len(found)} tasks end in {name!r}: {names}. Give more of the name."]})
 
 
 def tasks_of(definition: WorkflowDefinition) -> Sequence[Task]:

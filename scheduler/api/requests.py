@@ -78,12 +78,14 @@ class ResumeRequest(serializers.Serializer[Any]):
         help_text="`failed`: run what did not succeed. `from`: run the task `from` and everything after it, too.",
         error_messages={"invalid_choice": "Give failed or from."},
     )
-    attemptId = Id(source="attempt_id", help_text="The earlier attempt of the same session, failed or killed.")
-    locals()["from"] = Name(required=False, help_text="Full name of a task, such as `+workflow+step`.")
+    attemptId = Id(source="attempt_id", help_text="The earlier attempt of the same session; it is done.")
+    locals()["from"] = Name(
+        required=False, help_text="Full name of a task, such as `+workflow+step`, or its end: `+step`."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["mode"] == ResumeMode.FROM.value and "from" not in attrs:
-            raise ValidationError({"from": ["Give the full name of a task."]})
+            raise ValidationError({"from": ["Give the name of a task."]})
         return attrs
 
 

@@ -1,5 +1,6 @@
 """Starting, retrying and killing attempts over the wire."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -111,6 +112,17 @@ def test_a_retry_resumes(api: Any, schedule: Schedule, make_attempt: Callable[..
         attempt = Attempt.objects.get(pk=answer.json()["id"])
         assert (attempt.resumed_from_id, attempt.resume_position) == (failed.pk, number or None)
         Attempt.objects.filter(pk=attempt.pk).update(status="error", finished_at=AT)
+
+
+def test_a_resume_that_gives_its_mode_twice_as_the_command_of_digdag_does_is_understood(
+    api: Any, schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    failed = make_attempt(schedule, AT, status=AttemptStatus.ERROR)
+    text = json.dumps(body(schedule, retryAttemptName="again", resume={"mode": "failed", "attemptId": str(failed.pk)}))
+
+    answer = api.send("PUT", "attempts", text.replace('"resume": {', '"resume": {"mode": "failed", ').encode())
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
 
 
 @pytest.mark.parametrize(

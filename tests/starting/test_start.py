@@ -201,6 +201,47 @@ def test_resuming_from_a_task_notes_its_place(failed: Attempt, now: datetime) ->
     assert attempt.resume_position == 3
 
 
+@pytest.mark.parametrize(("end", "position"), [("+c", 4), ("+g+b", 3), ("+g", 2), ("ly_report", 0)])
+def test_resuming_from_a_task_takes_the_end_of_its_name(
+    failed: Attempt, now: datetime, end: str, position: int
+) -> None:
+    attempt = resumed(failed, Resume(failed.pk, ResumeMode.FROM, end), now)
+
+    assert attempt.resume_position == position
+
+
+def test_an_end_that_two_names_have_is_refused_naming_them(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    twice = {"+g": {"+a": {"echo>": "x"}}, "+h": {"+a": {"echo>": "x"}}}
+    failed = make_attempt(make_schedule(document=twice), AT, status=AttemptStatus.ERROR)
+
+    with pytest.raises(InvalidInput) as refusal:
+        resumed(failed, Resume(failed.pk, ResumeMode.FROM, "+a"), now)
+
+    (reason,) = refusal.value.errors["resume.from"]
+    assert "+hourly_report+g+a, +hourly_report+h+a" in reason
+
+
+def test_a_successful_attempt_is_resumed_from_a_task(
+    failed: Attempt, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    done = make_attempt(failed.workflow.schedule, AT, name="done")
+
+    attempt = resumed(failed, Resume(done.pk, ResumeMode.FROM, "+d"), now)
+
+    assert (attempt.resumed_from_id, attempt.resume_position) == (done.pk, 5)
+
+
+def test_an_attempt_that_is_not_done_is_not_resumed(
+    failed: Attempt, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    running = make_attempt(failed.workflow.schedule, AT, name="running", status=AttemptStatus.RUNNING)
+
+    with pytest.raises((InvalidInput, AttemptConflict)):
+        resumed(failed, Resume(running.pk, ResumeMode.FROM, "+d"), now)
+
+
 def test_an_unknown_task_is_refused(failed: Attempt, now: datetime) -> None:
     with pytest.raises(InvalidInput) as refusal:
         resumed(failed, Resume(failed.pk, ResumeMode.FROM, "+hourly_report+nothing"), now)

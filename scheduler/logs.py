@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
-from django.db.models import Max, Sum
+from django.db.models import Min, Sum
 from django.db.models.functions import Now
 
 from projects.storage import HALF_A_FILE
@@ -46,7 +46,7 @@ class LogUnavailable(HindcastError):  # noqa: N818 - named as the fact
 
 @dataclass(frozen=True)
 class TaskText:
-    """The log of the task at `position`: its size in bytes, and when the last of it was written (UTC)."""
+    """The log of the task at `position`: its size in bytes, and when the first of it was written (UTC)."""
 
     position: int
     size: int
@@ -59,7 +59,7 @@ class TaskText:
 def tasks_with_text(attempt_id: int) -> list[TaskText]:
     """Of every task that wrote something, in the order of the tasks."""
     rows = LogChunk.objects.filter(attempt=attempt_id).order_by("position").values_list("position")
-    found = [TaskText(*row) for row in rows.annotate(size=Sum(Bytes("text")), last=Max("written_at"))]
+    found = [TaskText(*row) for row in rows.annotate(size=Sum(Bytes("text")), first=Min("written_at"))]
     return found or [TaskText(file.position, file.size, file.written_at) for file in kept_files(attempt_id)]
 
 
@@ -182,7 +182,7 @@ def _kept(attempt_id: int, position: int, pieces: Sequence[LogChunk]) -> LogFile
         name=_save(f"{attempt_id // FOLDER_OF}/{attempt_id}.{position}.log.gz", _gzipped(text)),
         size=len(text.encode()),
         lines=text.count("\n"),
-        written_at=pieces[-1].written_at,
+        written_at=pieces[0].written_at,
     )
 
 

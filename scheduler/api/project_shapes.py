@@ -111,9 +111,9 @@ class LogFileShape(Shape):
     """What one task wrote."""
 
     fileName = serializers.CharField()
-    fileSize = serializers.IntegerField(help_text="Characters of the text.")
+    fileSize = serializers.IntegerField(help_text="Bytes of the text, unpacked.")
     taskName = serializers.CharField()
-    fileTime = Instant()
+    fileTime = Instant(help_text="When the first of it was written.")
     agentId = serializers.CharField()
     direct = Params(allow_null=True)
 

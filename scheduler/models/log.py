@@ -33,7 +33,7 @@ class LogFile(models.Model):
     name = models.CharField(max_length=255, help_text="Its name in the storage.")
     size = models.PositiveBigIntegerField(help_text="Of the text, in bytes.")
     lines = models.PositiveIntegerField(help_text="How many ends of lines are in it.")
-    written_at = models.DateTimeField(help_text="When the last of it was written.")
+    written_at = models.DateTimeField(help_text="When the first of it was written.")
 
     class Meta:
         constraints = [

@@ -86,6 +86,16 @@ def test_it_reads_the_same_before_and_after(ended: Attempt) -> None:
     assert "".join(logs.text(ended.pk)) == "one\ntwoä\n"  # by task, no longer by time
 
 
+def test_a_file_keeps_the_time_of_its_first_line_while_it_grows_and_when_it_is_moved(ended: Attempt) -> None:
+    LogChunk.objects.create(attempt=ended, position=1, text="late", written_at=NOW + timedelta(seconds=10))
+    before = logs.tasks_with_text(ended.pk)
+
+    logs.move(ended.pk)
+
+    assert [text.written_at for text in before] == [NOW, NOW]
+    assert logs.tasks_with_text(ended.pk) == before
+
+
 def test_moving_again_changes_nothing(ended: Attempt, place: Path) -> None:
     logs.move(ended.pk)
     before = (files_in(place), list(LogFile.objects.values()))

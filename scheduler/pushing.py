@@ -21,8 +21,9 @@ from scheduler.errors import InvalidInput
 from scheduler.language import LANGUAGE
 from scheduler.schedules import adopt
 
-# As Digdag: a letter or an underscore first; no sign that means something in an address or a shell.
-NAME = re.compile(r"[^\W\d][\w .@~=-]*")
+# Narrower than Digdag, which looks at the first character alone: nothing that means something in a path or that a
+# shell puts something in place of.
+NAME = re.compile(r"(?:[^\W\d]|[(\[])[\w .@~=,;&+!#%'(){}\[\]-]*")
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,12 @@ def name_faults(name: str) -> list[str]:
     """What is wrong with the name of a project."""
     if len(name) > NAME_LENGTH:
         return [f"A name has at most {NAME_LENGTH} characters."]
+    if name.endswith(".dig"):
+        return ["Give the name of a project; one that ends in .dig is that of a workflow's file."]
     if NAME.fullmatch(name) and name == name.strip() and name.isprintable():
         return []
-    return ["Give a name that begins with a letter or _, of letters, digits, spaces and any of _ . - @ ~ =."]
+    signs = " ".join("_.-@~=,;&+!#%'()[]{}")
+    return [f"Give a name that begins with a letter, _, ( or [, of letters, digits, spaces and any of {signs}."]
 
 
 def revision_faults(name: str) -> list[str]:

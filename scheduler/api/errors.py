@@ -145,8 +145,7 @@ def by_field(detail: Any, within: str = "") -> dict[str, list[str]]:
 
 def spelled(name: str, context: Mapping[str, Any]) -> str:
     """As the request has it: `attemptName` in a body of JSON, `session_time` in an address."""
-    request = context["request"]
-    in_address = request.method == "GET" or request.content_type == "application/gzip"
+    in_address = context["request"].method == "GET" or getattr(context["view"], "action", "") == "push"
     return name if in_address else camel(name)
 
 

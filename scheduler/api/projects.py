@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -65,6 +67,11 @@ from scheduler.truncation import truncated
 GZIP = {(200, "application/gzip"): OpenApiResponse(OpenApiTypes.BINARY, "A tar.gz.")}
 
 
+CLEARED = OpenApiParameter(
+    "clear_schedule", str, many=True, description="A workflow whose schedule starts as if it were new."
+)
+
+
 class ProjectViewSet(ReadingViewSet):
     http_method_names = ["get", "head", "put", "delete"]
     on_put = "push"
@@ -81,17 +88,17 @@ class ProjectViewSet(ReadingViewSet):
         if "name" in page:
             rows = rows.filter(name=page["name"])
         if "name_pattern" in page:
-            rows = rows.filter(name__contains=page["name_pattern"])
+            rows = rows.filter(holds("name", page["name_pattern"]))
         return Response({"projects": shown(rows.order_by("pk")[: size(page)])})
 
     @documented(
         "putProject",
         ProjectShape,
-        refused=[400, 404, 413, 415],
+        refused=[400, 404, 408, 413],
         conflict=REVISION_TAKEN,
         files_refused=FILES_REFUSED,
         request={"application/gzip": OpenApiTypes.BINARY},
-        parameters=[PushQuery],
+        parameters=[PushQuery, CLEARED],
         summary="Push a project",
     )
     def push(self, request: Request) -> Response:
@@ -183,7 +190,10 @@ class ProjectViewSet(ReadingViewSet):
         revision = revision_of(one(projects(request), pk, "project"), asked.get("revision"))
         if not revision.archive:
             raise NotFound(f"The revision {revision.name!r} has no files.")
-        content = archives.original(revision.archive)
+        try:
+            content = archives.original(revision.archive)
+        except FileNotFoundError:
+            raise NotFound(f"The files of the revision {revision.name!r} are not in the storage any more.") from None
         return FileResponse(content, content_type="application/gzip", filename=f"{revision.project.name}.tar.gz")
 
     @documented("getProjectSecrets", SecretList, refused=[404], summary="Keys of the secrets")
@@ -219,9 +229,9 @@ class WorkflowViewSet(ReadingViewSet):
         page = WorkflowQuery.paged(request)
         rows = in_full(newest_definitions(projects(request)))
         if pattern := page.get("name_pattern"):
-            found = Q(workflow__name__contains=pattern)
+            found = holds("workflow__name", pattern)
             if page.get("search_project_name"):
-                found |= Q(workflow__project__name__contains=pattern)
+                found |= holds("workflow__project__name", pattern)
             rows = rows.filter(found)
         if page.get("order") == "desc":
             return Response(workflow_entries(newest(rows, page)))
@@ -245,6 +255,11 @@ class WorkflowViewSet(ReadingViewSet):
         definition = one(definitions(request), pk, "workflow")
         at = truncated(definition, asked["session_time"], asked.get("mode", ""))
         return Response(truncated_entry(definition, entries.local_time(at, zone(definition.timezone))))
+
+
+def holds(field: str, part: str) -> Q:
+    """The field has that part in it. Case counts on every database: LIKE, which `contains` is, ignores it in SQLite."""
+    return Q(GreaterThan(StrIndex(field, Value(part)), 0))
 
 
 @contextmanager

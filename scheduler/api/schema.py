@@ -72,6 +72,7 @@ REFUSALS = {
             }
         ],
     ),
+    408: refusal(408, "The archive came too slowly.", shapes.Refusal),
     413: refusal(413, "The body has more than 1048576 bytes.", shapes.Refusal),
     415: refusal(415, 'Unsupported media type "text/plain" in request.', shapes.Refusal),
     429: refusal(429, "Request was throttled. Expected available in 42 seconds.", shapes.Refusal),

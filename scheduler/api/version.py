@@ -2,12 +2,14 @@
 
 from importlib.metadata import version
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from scheduler.api.project_shapes import Version, VersionCheck
+
+CLIENT = OpenApiParameter("client", str, description="The version of the client.")
 
 
 class VersionView(APIView):
@@ -24,7 +26,7 @@ class VersionCheckView(APIView):
     authentication_classes = []
     permission_classes = []
 
-    @extend_schema(operation_id="checkClientVersion", responses=VersionCheck, auth=[])
+    @extend_schema(operation_id="checkClientVersion", responses=VersionCheck, parameters=[CLIENT], auth=[])
     def get(self, request: Request) -> Response:
         """The command of Digdag asks before anything else, and stops unless it may go on. It always may."""
         answer = {"serverVersion": version("hindcast"), "upgradeRecommended": False, "apiCompatible": True}

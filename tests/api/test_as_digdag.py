@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.files.storage import storages
 
 from projects.models import Project, Revision, WorkflowDefinition
 from scheduler.models import Attempt, LogChunk, Schedule, TaskRun, TaskState
@@ -52,6 +54,54 @@ def test_the_command_of_digdag_is_told_that_it_may_go_on(nobody: Any) -> None:
         "serverVersion": nobody.get("version").json()["version"],
         "upgradeRecommended": False,
         "apiCompatible": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["sales (prod)", "a&b", "x,y", "[eu] daily", "a+b", "_x", "Ünïcode", "a.b", "o'hara 50%", "(x)"]
+)
+def test_a_project_may_be_called_as_digdag_lets_people_call_theirs(client: Any, name: str) -> None:
+    body = tgz({"a.dig": "+a:\n  echo>: x\n"})
+    query = urlencode({"project": name, "revision": "r1"})
+
+    pushed = client.send("PUT", f"projects?{query}", body, content_type="application/gzip")
+
+    assert (pushed.status_code, pushed.json().get("name")) == (200, name)
+    assert client.get("project", name=name).json() == pushed.json()
+
+
+@pytest.mark.parametrize(
+    "name", ["9lives", "+a", "a.dig", "a/b", "a\\b", "a$b", "a`b", "a|b", "a<b", "a:b", "a*b", 'a"b']
+)
+def test_other_names_of_projects_are_refused(client: Any, name: str) -> None:
+    body = tgz({"a.dig": "+a:\n  echo>: x\n"})
+    query = urlencode({"project": name, "revision": "r1"})
+
+    refused = client.send("PUT", f"projects?{query}", body, content_type="application/gzip")
+
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["project"])
+
+
+def test_case_counts_in_a_part_of_a_name(client: Any, make_definition: Callable[..., WorkflowDefinition]) -> None:
+    for name in ("Sales", "sales"):
+        make_definition(f"{name}_report", project=name)
+
+    assert [one["name"] for one in client.get("projects", name_pattern="sal").json()["projects"]] == ["sales"]
+    assert names(client.get("workflows", name_pattern="Sal")) == ["Sales_report"]
+    assert names(client.get("workflows", name_pattern="Sales", search_project_name="true")) == ["Sales_report"]
+
+
+def test_an_archive_that_is_not_in_the_storage_any_more_is_a_404_that_says_so(client: Any) -> None:
+    body = tgz({"a.dig": "+a:\n  echo>: only here\n"})
+    pushed = client.send("PUT", "projects?project=p&revision=r1", body, content_type="application/gzip").json()
+    storages["archives"].delete(Revision.objects.get().archive)
+
+    answer = client.get(f"projects/{pushed['id']}/archive")
+
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "message": "The files of the revision 'r1' are not in the storage any more.",
+        "status": 404,
     }
 
 
@@ -123,10 +173,13 @@ def test_setting_and_deleting_a_secret_is_answered_with_its_key_and_project(clie
     ("query", "wrong"),
     [("clear_schedule=nothing", "clear_schedule"), ("schedule_from=0001-01-01T00:00:00%2B14:00", "schedule_from")],
 )
-def test_a_wrong_parameter_of_a_push_is_named_as_it_was_sent(client: Any, query: str, wrong: str) -> None:
+@pytest.mark.parametrize("content_type", ["application/gzip", "application/x-gzip", "application/gzip; x=y", ""])
+def test_a_wrong_parameter_of_a_push_is_named_as_it_was_sent(
+    client: Any, query: str, wrong: str, content_type: str
+) -> None:
     body = tgz({"a.dig": "+a:\n  echo>: x\n"})
 
-    answer = client.send("PUT", f"projects?project=p&revision=r1&{query}", body, content_type="application/gzip")
+    answer = client.send("PUT", f"projects?project=p&revision=r1&{query}", body, content_type=content_type)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [wrong])
 
@@ -174,9 +227,12 @@ def test_a_time_at_the_ends_of_the_calendar_is_refused_where_it_has_no_answer(
 def test_a_mode_that_needs_a_schedule_is_refused_where_there_is_none(client: Any, shop: Project) -> None:
     plain = WorkflowDefinition.objects.get(workflow__name="plain", revision__project=shop)
 
-    answer = client.get(f"workflows/{plain.pk}/truncated_session_time", session_time="2026-03-02", mode="schedule")
+    answer = client.get(
+        f"workflows/{plain.pk}/truncated_session_time", session_time="2026-03-02T00:00:00", mode="schedule"
+    )
 
     assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["mode"]
 
 
 def test_a_schedule_that_was_changed_tells_when(client: Any, schedule: Schedule) -> None:

@@ -240,3 +240,15 @@ def test_the_script_of_the_page_names_the_schema() -> None:
 
 def test_the_document_is_built_once() -> None:
     assert document() is document()
+
+
+def test_every_parameter_of_a_push_is_described(schema: dict[str, Any]) -> None:
+    described = {one["name"]: one["schema"]["type"] for one in schema["paths"]["/api/projects"]["put"]["parameters"]}
+
+    assert described == {
+        "project": "string",
+        "revision": "string",
+        "schedule_from": "string",
+        "clear_schedule": "array",
+        "clear_schedule_all": "boolean",
+    }

@@ -6,7 +6,7 @@ schedule's row: a request creates every attempt that it answers with, or none an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID, uuid4
@@ -20,12 +20,16 @@ from projects.models import NAME_LENGTH
 from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.errors import HindcastError, InvalidInput
-from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Schedule, Session
 from scheduler.models.attempt import LIVE
+from scheduler.models.backfill import Only
 from scheduler.models.bulk import insert_many
 from scheduler.timetable import Slot
 
 UNPRINTABLE = {"Cc", "Cs"}  # control characters, lone surrogates
+MOST_AT_ONCE = 100
+NO_TIME = "Give a time with its offset from UTC, between the years 1 and 9999."
+FAILED = (AttemptStatus.ERROR, AttemptStatus.KILLED)
 
 
 class ScheduleNotFound(HindcastError):  # noqa: N818 - named as the fact
@@ -38,12 +42,24 @@ class ScheduleNotFound(HindcastError):  # noqa: N818 - named as the fact
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. `from_time` is aware; no `count` means all there are, no `pool_id` the schedule's pool."""
+    """What was asked for. The times are aware; `concurrency` is how many attempts run at once.
+
+    No `to_time` means up to the schedule's next session, no `count` all there are, no `pool_id` the schedule's pool.
+    """
 
     attempt_name: str
     from_time: datetime
+    to_time: datetime | None = None
     count: int | None = None
+    only: Only = Only.ALL
+    concurrency: int = 1
     pool_id: int | None = None
+
+    def wants(self, latest: Attempt | None) -> bool:
+        """Whether a session is to be run whose latest attempt is that; None: it has none."""
+        if latest is None:
+            return self.only != Only.FAILED
+        return self.only == Only.ALL or (self.only != Only.MISSING and latest.status in FAILED)
 
 
 @dataclass(slots=True)
@@ -81,11 +97,15 @@ class PlannedAttempt:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a backfill did (`backfill` is set), or would do. `planned` is in session-time order."""
+    """What a backfill did (`backfill` is set), or would do. `planned` is in session-time order.
+
+    `left_out` are the sessions of the time that the request does not want, as they ended well, say.
+    """
 
     schedule: Schedule
     request: Request
-    planned: list[PlannedAttempt]
+    planned: list[PlannedAttempt] = field(default_factory=list)
+    left_out: list[PlannedAttempt] = field(default_factory=list)
     backfill: Backfill | None = None
 
     @property
@@ -115,7 +135,10 @@ def backfill(
     schedule_id: int,
     attempt_name: str,
     from_time: datetime,
+    to_time: datetime | None = None,
     count: int | None = None,
+    only: Only = Only.ALL,
+    concurrency: int = 1,
     pool_id: int | None = None,
     dry_run: bool,
     now: datetime,
@@ -123,15 +146,18 @@ def backfill(
 ) -> Plan:
     """Run past sessions of a schedule again, from `from_time` up to, not including, its next session.
 
-    The first slot is the earliest whose run time is at or after `from_time` (aware); `count` limits how many.
-    Each gets a new attempt named `attempt_name`; they run one after the other, whether or not they succeed, in the
-    pool `pool_id`, or in that of the schedule.
+    The first slot is the earliest whose run time is at or after `from_time` (aware), the last the one before the first
+    whose run time is at or after `to_time` (aware); `count` limits how many slots are looked at, and `only` which of
+    them are run. Each gets a new attempt named `attempt_name`; `concurrency` of them run at once, whether or not they
+    succeed, in the pool `pool_id`, or in that of the schedule.
     Works on disabled schedules, too, and never moves the schedule.
 
-    Raises InvalidInput naming `attempt_name`, `from_time`, `count` or `pool_id`; ScheduleNotFound; BackfillConflict
-    naming every slot that has an attempt of that name or a live one. Nothing is written in any of these cases.
+    Raises InvalidInput naming `attempt_name`, `from_time`, `to_time`, `count`, `concurrency` or `pool_id`;
+    ScheduleNotFound; BackfillConflict naming every slot that has an attempt of that name or a live one. Nothing is
+    written in any of these cases.
     """
-    request = checked(Request(attempt_name, from_time, count, turns.known_pool(pool_id)))
+    pool_id = turns.known_pool(pool_id)
+    request = checked(Request(attempt_name, from_time, to_time, count, only, concurrency, pool_id))
     with transaction.atomic():
         schedule = locked(schedule_id)
         plan = planned(schedule, slots(schedule, request), request)
@@ -141,7 +167,7 @@ def backfill(
 
 
 def checked(request: Request) -> Request:
-    """The request with `from_time` in UTC. Raises InvalidInput naming every wrong field."""
+    """The request with its times in UTC. Raises InvalidInput naming every wrong field."""
     errors: dict[str, list[str]] = {}
     limit = settings.HINDCAST_MAX_BACKFILL_SESSIONS
     if not request.attempt_name.strip():
@@ -157,12 +183,20 @@ def checked(request: Request) -> Request:
         errors["count"] = [f"The count is {request.count}; 1 is the least. Leave it out to run all sessions."]
     elif request.count is not None and request.count > limit:
         errors["count"] = [f"The count is {request.count}; one backfill runs {limit} sessions at the most."]
-    from_time = in_utc(request.from_time)
+    if not 1 <= request.concurrency <= MOST_AT_ONCE:
+        errors["concurrency"] = [f"{request.concurrency} at once; give a number from 1 to {MOST_AT_ONCE}."]
+    from_time, to_time = in_utc(request.from_time), request.to_time and in_utc(request.to_time)
     if from_time is None:
-        errors["from_time"] = ["Give a time with its offset from UTC, between the years 1 and 9999."]
+        errors["from_time"] = [NO_TIME]
+    if request.to_time and to_time is None:
+        errors["to_time"] = [NO_TIME]
+    elif from_time and to_time and to_time <= from_time:
+        errors["to_time"] = ["The time to stop at is not after the time to start from."]
+    elif to_time and request.count is not None:
+        errors["to_time"] = ["Give either a count or the time to stop at."]
     if errors or from_time is None:
         raise InvalidInput(errors)
-    return replace(request, from_time=from_time)
+    return replace(request, from_time=from_time, to_time=to_time)
 
 
 def in_utc(instant: datetime) -> datetime | None:
@@ -185,7 +219,7 @@ def locked(schedule_id: int) -> Schedule:
 def slots(schedule: Schedule, request: Request) -> list[Slot]:
     """The slots to run, ascending. Raises InvalidInput when there are too few for `count`, or too many."""
     limit = settings.HINDCAST_MAX_BACKFILL_SESSIONS
-    found = list(islice(past(schedule, request.from_time), request.count or limit + 1))
+    found = list(islice(past(schedule, request), request.count or limit + 1))
     if request.count is not None and len(found) < request.count:
         text = f"The count is {request.count}, but there are only {len(found)} sessions until the next schedule time."
         raise InvalidInput({"count": [text]})
@@ -195,35 +229,38 @@ def slots(schedule: Schedule, request: Request) -> list[Slot]:
     return found
 
 
-def past(schedule: Schedule, from_time: datetime) -> Iterator[Slot]:
-    """Slots whose run time is at or after `from_time`, up to the schedule's next session."""
-    first = schedule.timetable.first(from_time)
+def past(schedule: Schedule, request: Request) -> Iterator[Slot]:
+    """Slots whose run time is in the time that was asked for, up to the schedule's next session."""
+    first = schedule.timetable.first(request.from_time)
     if first is None:
         return iter(())
-    return schedule.timetable.between(first.session_time, schedule.next_session_time)
+    end = schedule.timetable.first(request.to_time) if request.to_time else None
+    ends = [time for time in (schedule.next_session_time, end and end.session_time) if time is not None]
+    return schedule.timetable.between(first.session_time, min(ends, default=None))
 
 
 def planned(schedule: Schedule, wanted: Sequence[Slot], request: Request) -> Plan:
-    """What to run at each slot, and what stands in the way: three queries, however many slots."""
+    """What to run at each slot that is wanted, and what stands in the way: three queries, however many slots."""
     there = sessions_there(schedule, wanted)
     latest, conflicts = attempts_there(schedule, wanted, request.attempt_name)
     last_executed = executed_before(schedule, wanted)
-    plan = Plan(schedule, request, [])
+    plan = Plan(schedule, request)
     for slot in wanted:
         session_id, session_uuid = there.get(slot.session_time) or (None, uuid4())
         previous = latest.get(session_id)
-        plan.planned.append(
-            PlannedAttempt(
-                slot=slot,
-                session_id=session_id,
-                session_uuid=session_uuid,
-                index=previous.index + 1 if previous else 1,
-                last_executed_session_time=last_executed,
-                latest=previous,
-                conflict=conflicts.get(session_id),
-            )
+        item = PlannedAttempt(
+            slot=slot,
+            session_id=session_id,
+            session_uuid=session_uuid,
+            index=previous.index + 1 if previous else 1,
+            last_executed_session_time=last_executed,
+            latest=previous,
+            conflict=conflicts.get(session_id),
         )
-        last_executed = slot.session_time
+        is_wanted = request.wants(previous)
+        (plan.planned if is_wanted else plan.left_out).append(item)
+        if is_wanted or session_id is not None:
+            last_executed = slot.session_time
     return plan
 
 
@@ -273,8 +310,11 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
         schedule=plan.schedule,
         name=plan.request.attempt_name,
         from_time=plan.request.from_time,
+        to_time=plan.request.to_time,
         count=plan.request.count,
+        only=plan.request.only,
         sessions=len(plan.planned),
+        concurrency=plan.request.concurrency,
         pool_id=plan.pool_id,
         created_at=now,
         created_by_id=requested_by.pk if requested_by else None,
@@ -287,7 +327,7 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
     else:
         dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
     crashpoint("backfill.before_commit")
-    return Plan(plan.schedule, plan.request, plan.planned, row)
+    return replace(plan, backfill=row)
 
 
 def add_sessions(items: Sequence[PlannedAttempt], schedule: Schedule, now: datetime) -> None:

@@ -36,7 +36,7 @@ class BackfillAdmin(KeysetAdmin[Backfill]):
     actions = ("kill", "retry_failed")
     row_actions = actions
     sections = (
-        (None, ("name", "schedule", "workflow", "first", "count", "sessions", "concurrency")),
+        (None, ("name", "schedule", "workflow", "first", "last", "count", "only", "sessions", "concurrency")),
         ("What became of it", ("progress", "work")),
         ("Who asked", ("created_by", moment_column("created_at", "Created"))),
     )
@@ -78,6 +78,11 @@ class BackfillAdmin(KeysetAdmin[Backfill]):
     @admin.display(description="From")
     def first(self, backfill: Backfill) -> str:
         return slot_time(backfill.from_time, backfill.schedule or schedule_of(backfill.workflow))
+
+    @admin.display(description="To")
+    def last(self, backfill: Backfill) -> str:
+        where = backfill.schedule or schedule_of(backfill.workflow)
+        return slot_time(backfill.to_time, where) if backfill.to_time else EMPTY
 
     @admin.display(description="Progress")
     def progress(self, backfill: Backfill) -> str:

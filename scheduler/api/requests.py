@@ -28,6 +28,7 @@ from scheduler.api.fields import (
     QuerySize,
 )
 from scheduler.errors import InvalidInput
+from scheduler.models.backfill import Only
 from scheduler.schedules import MOST_SKIPPED, Target
 from scheduler.starting import Resume, ResumeMode
 
@@ -54,6 +55,12 @@ class BackfillRequest(serializers.Serializer[Any]):
         validators=[rule("from_time")],
         help_text="Sessions whose run time is at or after this moment are run, up to the schedule's next one.",
     )
+    toTime = Instant(
+        source="to_time",
+        required=False,
+        allow_null=True,
+        help_text="Sessions whose run time is before this moment are run. Up to the schedule's next one when not set.",
+    )
     dryRun = Flag(source="dry_run", help_text="Answer what would be run, and write nothing.")
     count = Count(
         required=False,
@@ -61,12 +68,27 @@ class BackfillRequest(serializers.Serializer[Any]):
         validators=[rule("count")],
         help_text="Starts given number of sessions; all sessions when not set.",
     )
+    only = serializers.ChoiceField(
+        choices=Only.values,
+        required=False,
+        allow_null=True,
+        error_messages={"invalid_choice": f"Give one of {', '.join(Only.values)}."},
+        help_text="Which of them: `missing`, that were never run; `failed`, whose last attempt failed or was killed; "
+        "`missing_or_failed`; `all` when not set.",
+    )
+    concurrency = Count(
+        required=False,
+        allow_null=True,
+        validators=[rule("concurrency")],
+        help_text=f"How many of its attempts run at once, at most {backfill.MOST_AT_ONCE}; 1 when not set.",
+    )
     poolId = Id(source="pool_id", required=False, allow_null=True, help_text="The schedule's pool when not set.")
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         """The arguments of `backfill.backfill`. Raises ValidationError naming every wrong field, or ParseError."""
-        return valid(cls(data=body_of(request)))
+        given = valid(cls(data=body_of(request)))
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @extend_schema_serializer(component_name="Resume")

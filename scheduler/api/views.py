@@ -72,10 +72,11 @@ class ScheduleViewSet(ReadingViewSet):
     )
     @action(detail=True, methods=["post"], permission_classes=BACKFILLING)
     def backfill(self, request: Request, pk: int) -> Response:
-        """Run past sessions again, one after the other: each gets a new attempt of the given name.
+        """Run past sessions again: each gets a new attempt of the given name.
 
-        All of them are created, or none. A session that already has an attempt of that name, or one that is not
-        done, is a conflict, in a dry run, too. A dry run answers the same with ids `0`, and writes nothing.
+        They run one after the other unless `concurrency` says otherwise. All of them are created, or none. A session
+        that already has an attempt of that name, or one that is not done, is a conflict, in a dry run, too. A dry run
+        answers the same with ids `0`, and writes nothing.
         """
         one(schedules(request), pk, "schedule")
         wanted = BackfillRequest.read(request)

@@ -10,6 +10,15 @@ from django.db.models import Q
 from projects.models import NAME_LENGTH, ApiKey, Project, Workflow
 
 
+class Only(models.TextChoices):
+    """Which sessions of its time a backfill runs."""
+
+    ALL = "all", "All"
+    MISSING = "missing", "Never run"
+    FAILED = "failed", "Failed or killed"
+    MISSING_OR_FAILED = "missing_or_failed", "Never run, failed or killed"
+
+
 class BackfillQuerySet(models.QuerySet["Backfill"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> BackfillQuerySet:
         return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
@@ -25,6 +34,8 @@ class Backfill(models.Model):
     name = models.CharField(max_length=NAME_LENGTH)
     from_time = models.DateTimeField()
     count = models.PositiveIntegerField(null=True, blank=True, help_text="As asked for; empty: all there are.")
+    to_time = models.DateTimeField(null=True, blank=True, help_text="Empty: up to the schedule's next session.")
+    only = models.CharField(max_length=20, choices=Only.choices, default=Only.ALL)
     sessions = models.PositiveIntegerField(help_text="How many sessions it runs.")
     concurrency = models.PositiveIntegerField(default=1, help_text="How many of its attempts run at once.")
     pool = models.ForeignKey(

@@ -16,11 +16,12 @@ from django.views.decorators.http import require_http_methods
 from scheduler.backfill import BackfillConflict, Plan, ScheduleNotFound, backfill
 from scheduler.errors import InvalidInput
 from scheduler.models import Backfill, Schedule
+from scheduler.models.backfill import Only
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.forms import BackfillForm
 from scheduler.web.frame import BACKFILL, Page, signed_in
 from scheduler.web.paging import time_of
-from scheduler.web.plan_table import PlanTable, plan_table, sessions_text
+from scheduler.web.plan_table import PlanTable, pace_text, plan_table, sessions_text
 from scheduler.web.times import local_text, zone_or_utc
 
 
@@ -36,6 +37,7 @@ class Confirm:
 
     text: str
     name: str
+    pace: str
     values: list[Hidden]
 
 
@@ -69,7 +71,8 @@ def backfill_form(request: HttpRequest, schedule_id: int) -> HttpResponse:
     except BackfillConflict as conflict:
         return _page(request, schedule, form, plan=conflict.plan, refusal=conflict_text(conflict.plan))
     except PlanChanged as changed:
-        text = "The schedule has moved on since the preview, so other sessions would run now. Look again."
+        text = "The schedule has moved on since the preview, or attempts have ended, so other sessions would run now."
+        text = f"{text} Look again."
         return _page(request, schedule, form, plan=changed.plan, refusal=text)
     except ScheduleNotFound as gone:
         raise Http404(gone.message) from gone
@@ -79,11 +82,14 @@ def backfill_form(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def _wanted(request: HttpRequest, schedule: Schedule) -> dict[str, str]:
-    """What a link to the form fills in: where from, and how many."""
+    """What a link to the form fills in: which time, and which of its sessions."""
     wanted = {}
-    from_time = time_of(request, "from")
-    if from_time is not None:
-        wanted["from_time"] = local_text(from_time, zone_or_utc(schedule.timezone))
+    for field, parameter in (("from_time", "from"), ("to_time", "to")):
+        time = time_of(request, parameter)
+        if time is not None:
+            wanted[field] = local_text(time, zone_or_utc(schedule.timezone))
+    if request.GET.get("only") in Only.values:
+        wanted["only"] = request.GET["only"]
     if request.GET.get("count", "").isdecimal():
         wanted["count"] = request.GET["count"][:9]
     return wanted
@@ -145,7 +151,8 @@ def _confirm(form: BackfillForm, table: PlanTable | None) -> Confirm | None:
         return None
     kept = [Hidden(name, str(form[name].value() or "")) for name in form.fields if name != "dry_run"]
     values = [*kept, Hidden("plan", table.fingerprint)]
-    return Confirm(f"Run {sessions_text(table.sessions)}", form.cleaned_data["attempt_name"], values)
+    pace = pace_text(form.asked["concurrency"])
+    return Confirm(f"Run {sessions_text(table.sessions)}", form.cleaned_data["attempt_name"], pace, values)
 
 
 def _existing(request: HttpRequest, schedule: Schedule, plan: Plan) -> dict[str, str] | None:

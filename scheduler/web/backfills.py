@@ -16,12 +16,13 @@ from django.views.decorators.http import require_safe
 
 from scheduler.models import Attempt, AttemptStatus, Backfill
 from scheduler.models.attempt import DONE, LIVE
+from scheduler.models.backfill import Only
 from scheduler.retrying import RETRIABLE, failed_of
 from scheduler.web.backfill_acting import kill_button, killable
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import BACKFILL, RUN, Link, Page, signed_in
 from scheduler.web.paging import KeyPage, key_of, key_page
-from scheduler.web.plan_table import sessions_text
+from scheduler.web.plan_table import pace_text, sessions_text
 from scheduler.web.rows import AttemptRow, attempt_row, length_of, reason_text, state_of
 from scheduler.web.states import ATTEMPT_STATES, State
 from scheduler.web.strips import Mark
@@ -157,6 +158,9 @@ def backfill_page(request: HttpRequest, backfill_id: int) -> HttpResponse:
         "page": Page(title=backfill.name, at="backfills", crumbs=crumbs),
         "zone": backfill.schedule.timezone if backfill.schedule else "UTC",
         "from_time": moment(backfill.from_time, where, now),
+        "to_time": moment(backfill.to_time, where, now),
+        "only": "" if backfill.only == Only.ALL else backfill.get_only_display().lower(),
+        "pace": pace_text(backfill.concurrency),
         **_live_facts(request, backfill, now),
     }
     return render(request, "hindcast/backfill.html", facts)

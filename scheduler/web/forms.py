@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any, cast
 
 from django import forms
 
 from scheduler.errors import InvalidInput
 from scheduler.models import Pool, Schedule
+from scheduler.models.backfill import Only
 from scheduler.web.times import MINUS, in_zone, local_text, offset_text, wall_text, zone_or_utc
 
 EXAMPLE = "2026-11-23 00:00"
@@ -95,9 +97,10 @@ def pool_names() -> dict[int, str]:
 
 
 class BackfillForm(forms.Form):
-    """From, count, attempt name and dry run, for one schedule: its zone reads the local times."""
+    """All that a backfill of one schedule may be told: its zone reads the local times."""
 
     from_time: LocalTimeField
+    to_time: LocalTimeField
     attempt_name = forms.CharField(
         label="Attempt name",
         help_text="Every attempt of this backfill gets it. A session cannot have two attempts of one name.",
@@ -106,8 +109,24 @@ class BackfillForm(forms.Form):
     count = forms.IntegerField(
         label="Count",
         required=False,
-        help_text="How many sessions, from the first on. Empty: all up to the schedule's next session.",
+        help_text="Instead of the time to stop at: how many sessions, from the first on.",
         error_messages={"invalid": "Write a whole number, or leave it empty."},
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    only = forms.TypedChoiceField(
+        label="Sessions",
+        required=False,
+        coerce=Only,
+        empty_value=Only.ALL,
+        choices=Only.choices,
+        help_text="Which sessions of that time are run, by how their last attempt ended.",
+    )
+    concurrency = forms.IntegerField(
+        label="At once",
+        required=False,
+        initial=1,
+        help_text="How many of its attempts run at once. 1: one after the other.",
+        error_messages={"invalid": "Write a whole number."},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     pool_id = forms.TypedChoiceField(
@@ -122,7 +141,7 @@ class BackfillForm(forms.Form):
         label="Dry run", required=False, help_text="Show what would run, and do not offer to run it."
     )
 
-    field_order = ("from_time", "count", "attempt_name", "pool_id", "dry_run")
+    field_order = ("from_time", "to_time", "count", "only", "attempt_name", "concurrency", "pool_id", "dry_run")
 
     def __init__(
         self, *args: Any, schedule: Schedule, now: datetime, pools: Mapping[int, str] | None = None, **kwargs: Any
@@ -141,13 +160,18 @@ class BackfillForm(forms.Form):
         }
         kwargs["initial"] = initial
         super().__init__(*args, **kwargs)
-        self.fields["from_time"] = LocalTimeField(
-            where=where,
-            zone_name=schedule.timezone,
+        read = partial(LocalTimeField, where=where, zone_name=schedule.timezone)
+        self.fields["from_time"] = read(
             label="From",
             help_text=f"Runs due at this time or later. Local time in {schedule.timezone}, such as {EXAMPLE}, "
             "or with an offset, such as 2026-11-23T08:00:00Z.",
             error_messages={"required": "Give the time to start from."},
+            widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        )
+        self.fields["to_time"] = read(
+            label="To",
+            required=False,
+            help_text="Runs due before this time. Empty: all up to the schedule's next session.",
             widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         )
         self.fields["attempt_name"].widget.attrs.update({"autocomplete": "off", "spellcheck": "false", "dir": "auto"})
@@ -170,7 +194,8 @@ class BackfillForm(forms.Form):
     @property
     def asked(self) -> dict[str, Any]:
         """What `scheduler.backfill.backfill` takes of it; once `is_valid()`."""
-        return {name: self.cleaned_data.get(name) for name in ("from_time", "count", "attempt_name", "pool_id")}
+        given = {name: self.cleaned_data.get(name) for name in self.field_order if name != "dry_run"}
+        return given if given["concurrency"] is not None else {**given, "concurrency": 1}
 
     def refuse(self, error: InvalidInput) -> None:
         """Put the verb's sentences beside the fields that they are about; the rest go above the form."""

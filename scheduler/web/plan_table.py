@@ -59,6 +59,7 @@ class PlanTable:
     new: int
     again: int
     conflicts: int
+    left_out: int
     first: str
     last: str
     rows: list[PlanRow]
@@ -73,19 +74,22 @@ class PlanTable:
     @property
     def for_people(self) -> str:
         """`28 sessions from 2026-11-23 00:00 −08:00 to 2026-11-24 03:00 −08:00`."""
+        if not self.sessions and self.left_out:
+            return f"None of {sessions_text(self.left_out)} is wanted. There is nothing to run."
         if not self.sessions:
-            return "No sessions between this time and the schedule's next session. There is nothing to run."
+            return "No sessions in this time, up to the schedule's next session. There is nothing to run."
         if self.sessions == 1:
             return f"1 session, {self.first}"
         return f"{sessions_text(self.sessions)} from {self.first} to {self.last}"
 
     @property
     def counts(self) -> str:
-        """`20 new sessions, 8 more attempts, 2 conflicts`; parts that are nought are left out."""
+        """`2 conflicts, 20 new sessions, 8 more attempts, 3 left out`; parts that are nought are not told."""
         parts = (
             (self.conflicts, "conflict", "conflicts"),
             (self.new, "new session", "new sessions"),
             (self.again, "more attempt", "more attempts"),
+            (self.left_out, "left out", "left out"),
         )
         return ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count)
 
@@ -114,6 +118,7 @@ def plan_table(plan: Plan, *, limit: int | None = SHOWN) -> PlanTable:
         new=new,
         again=len(plan.planned) - new - len(conflicts),
         conflicts=len(conflicts),
+        left_out=len(plan.left_out),
         first=local_text(plan.planned[0].slot.session_time, where) if plan.planned else "",
         last=local_text(plan.planned[-1].slot.session_time, where) if plan.planned else "",
         rows=[_row(item, timetable, where) for item in shown],
@@ -129,6 +134,11 @@ def fingerprint(planned: Sequence[PlannedAttempt]) -> str:
 
 def sessions_text(count: int) -> str:
     return "1 session" if count == 1 else f"{count:,} sessions"
+
+
+def pace_text(concurrency: int) -> str:
+    """How the attempts of a backfill run."""
+    return "one after the other" if concurrency == 1 else f"{concurrency} at once"
 
 
 def _row(item: PlannedAttempt, timetable: Timetable, where: tzinfo) -> PlanRow:

@@ -45,6 +45,47 @@ def test_prints_the_rows_of_the_plan_and_a_summary(schedule: Schedule, asked: di
     assert list(row.attempts.values_list("name", flat=True)) == ["again"] * len(table.rows)
 
 
+def test_what_failed_before_a_time_is_run_three_at_once(
+    schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    for hours in (3, 2, 1):
+        make_attempt(schedule, now - timedelta(hours=hours), status="error" if hours > 1 else "success")
+
+    printed = run(
+        schedule,
+        "--from",
+        FROM,
+        "--to",
+        "2026-03-02 12:00",
+        "--only",
+        "failed",
+        "--concurrency",
+        "3",
+        "--name",
+        "again",
+    )
+
+    row = Backfill.objects.get()
+    assert (row.sessions, row.only, row.to_time, row.concurrency) == (2, "failed", now, 3)
+    assert printed.endswith(f"2 more attempts, 1 left out. Backfill {row.pk}, named again, runs them 3 at once.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--to", "soon"], "--to: Write a time"),
+        (["--to", "2026-03-01"], "--to: The time to stop at is not after"),
+        (["--only", "some"], "invalid"),
+        (["--concurrency", "0"], "--concurrency: 0 at once"),
+    ],
+)
+def test_a_wrong_choice_is_refused_naming_the_option(schedule: Schedule, arguments: list[str], says: str) -> None:
+    with pytest.raises(CommandError, match=says):
+        run(schedule, "--from", FROM, *arguments)
+
+    assert not Backfill.objects.exists()
+
+
 def test_a_machine_gets_what_the_api_answers(schedule: Schedule) -> None:
     planned = json.loads(run(schedule, "--from", FROM, "--name", "again", "--count", "2", "--json", "-d"))
     assert not Session.objects.exists()

@@ -56,9 +56,12 @@ def test_the_form_opens_with_sensible_values(page: Client, schedule: Schedule) -
 
 def test_a_link_fills_the_form_in(page: Client, schedule: Schedule) -> None:
     html = page.get(f"/schedules/{schedule.pk}/backfill?from=2026-03-02T10:00:00%2B00:00&count=1").content.decode()
+    failed = page.get(f"/schedules/{schedule.pk}/backfill?to=2026-03-02T11:00:00%2B00:00&only=failed").content.decode()
 
     assert 'value="2026-03-02 10:00 +00:00"' in html
     assert 'name="count" value="1"' in html
+    assert 'name="to_time" value="2026-03-02 11:00 +00:00"' in failed
+    assert '<option value="failed" selected>' in failed
 
 
 def test_the_preview_shows_the_plan_and_writes_nothing(preview: Callable[..., Any]) -> None:
@@ -92,6 +95,49 @@ def test_count_limits_what_is_previewed_and_run(preview: Callable[..., Any], con
 
     assert previewed.context["confirm"].text == "Run 2 sessions"
     assert Attempt.objects.count() == 2
+
+
+def test_what_failed_up_to_a_time_is_previewed_and_run_two_at_once(
+    preview: Callable[..., Any],
+    confirm: Callable[..., Any],
+    schedule: Schedule,
+    make_attempt: Callable[..., Attempt],
+    page: Client,
+) -> None:
+    for hours, status in ((2, AttemptStatus.ERROR), (1, AttemptStatus.SUCCESS), (0, AttemptStatus.ERROR)):
+        make_attempt(schedule, NOW - timedelta(hours=hours), status=status)
+
+    previewed = preview(only="failed", to_time="2026-03-02 12:00", concurrency="2")
+    address = confirm(previewed)["Location"]
+
+    html = previewed.content.decode()
+    assert "1 session, 2026-03-02 10:00 +00:00: 1 more attempt, 1 left out" in html
+    assert "2 at once" in html
+    backfill = Backfill.objects.get()
+    assert (backfill.only, backfill.concurrency, backfill.sessions) == ("failed", 2, 1)
+    assert backfill.to_time == NOW
+    html = " ".join(page.get(address).content.decode().split())
+    assert "(failed or killed)" in html
+    assert "They run 2 at once." in html
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("to_time", "yesterday", "Write a time such as"),
+        ("to_time", "2026-03-01", "not after the time to start from"),
+        ("only", "some", "Select a valid choice"),
+        ("concurrency", "many", "Write a whole number"),
+        ("concurrency", "0", "give a number from 1 to 100"),
+    ],
+)
+def test_a_wrong_choice_is_refused_beside_its_field(
+    preview: Callable[..., Any], field: str, value: str, says: str
+) -> None:
+    answer = preview(**{field: value})
+
+    assert says in str(answer.context["form"].errors[field])
+    assert written() == (0, 0, 0)
 
 
 def test_pressing_twice_runs_it_once_and_shows_the_one_there(

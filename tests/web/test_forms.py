@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 
 from scheduler.errors import InvalidInput
 from scheduler.models import Schedule
+from scheduler.models.backfill import Only
 from scheduler.web.forms import BackfillForm, read_time
 from scheduler.web.times import zone_or_utc
 
@@ -97,23 +98,26 @@ def test_the_form_says_which_zone_it_reads() -> None:
 
 
 def test_what_was_asked_is_what_the_verb_takes() -> None:
-    filled = form(count="3", dry_run="on")
+    filled = form(to_time="2026-11-24", count="3", only="failed", concurrency="4", dry_run="on")
 
     assert filled.is_valid()
     assert filled.asked == {
         "from_time": datetime(2026, 11, 23, 0, 0, tzinfo=zone_or_utc(PACIFIC)),
+        "to_time": datetime(2026, 11, 24, 0, 0, tzinfo=zone_or_utc(PACIFIC)),
         "count": 3,
+        "only": Only.FAILED,
         "attempt_name": "fix",
+        "concurrency": 4,
         "pool_id": None,
     }
     assert filled.cleaned_data["dry_run"] is True
 
 
-def test_an_empty_count_means_all() -> None:
-    filled = form(count="")
+def test_what_is_left_empty_means_all_of_them_one_after_the_other() -> None:
+    filled = form(to_time="", count="", concurrency="")
 
     assert filled.is_valid()
-    assert filled.asked["count"] is None
+    assert [filled.asked[name] for name in ("to_time", "count", "only", "concurrency")] == [None, None, "all", 1]
 
 
 def test_rules_are_left_to_the_verb() -> None:

@@ -13,16 +13,23 @@ from scheduler.errors import InvalidInput
 from scheduler.management.finding import pool_named
 from scheduler.management.refusals import CONFLICT, refusal
 from scheduler.management.tables import as_json, table
-from scheduler.models import Schedule
+from scheduler.models import Backfill, Schedule
+from scheduler.models.backfill import Only
 from scheduler.web.forms import read_time
-from scheduler.web.plan_table import HEADINGS, PlanTable, plan_table
+from scheduler.web.plan_table import HEADINGS, PlanTable, pace_text, plan_table
 from scheduler.web.times import zone_or_utc
 
-OPTIONS = {"attempt_name": "--name", "from_time": "--from", "count": "--count"}
+OPTIONS = {
+    "attempt_name": "--name",
+    "from_time": "--from",
+    "to_time": "--to",
+    "count": "--count",
+    "concurrency": "--concurrency",
+}
 
 
 class Command(BaseCommand):
-    help = "Run past sessions of a schedule again, one after the other. Exit status: 0 done, 1 refused, 3 conflicts."
+    help = "Run past sessions of a schedule again. Exit status: 0 done, 1 refused, 3 conflicts."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("schedule_id", type=int, metavar="SCHEDULE_ID", help="from `schedules`")
@@ -33,20 +40,36 @@ class Command(BaseCommand):
             metavar="TIME",
             help="runs due then or later: local in the schedule's zone (2026-11-23 00:00), or with an offset",
         )
-        parser.add_argument("--count", type=int, help="how many sessions; all up to the next one when left out")
+        parser.add_argument("--to", dest="to_time", metavar="TIME", help="runs due before that time; all when left out")
+        parser.add_argument("--count", type=int, help="instead of --to: how many sessions")
+        parser.add_argument(
+            "--only",
+            type=Only,
+            choices=Only,
+            default=Only.ALL,
+            help="those that were never run, that failed or were killed, or both",
+        )
+        parser.add_argument(
+            "--concurrency", type=int, default=1, metavar="N", help="how many run at once; one when left out"
+        )
         parser.add_argument("--name", help="of the attempts; made from the time when left out")
         parser.add_argument("--pool", metavar="NAME", help="to run in; that of the schedule when left out")
         parser.add_argument("-d", "--dry-run", action="store_true", help="print what would run, and run nothing")
         parser.add_argument("--json", action="store_true", help="print JSON, as the API answers it")
 
-    def handle(self, *args: Any, schedule_id: int, from_time: str, dry_run: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, schedule_id: int, from_time: str, to_time: str | None, dry_run: bool, **options: Any
+    ) -> None:
         now = datetime.now(UTC)
         try:
             plan = backfill(
                 schedule_id=schedule_id,
                 attempt_name=f"backfill-{now:%Y-%m-%dT%H%M%SZ}" if options["name"] is None else options["name"],
-                from_time=time_in_zone_of(schedule_id, from_time),
+                from_time=time_in_zone_of(schedule_id, from_time, "--from"),
+                to_time=None if to_time is None else time_in_zone_of(schedule_id, to_time, "--to"),
                 count=options["count"],
+                only=options["only"],
+                concurrency=options["concurrency"],
                 pool_id=pool_named(options["pool"]),
                 dry_run=dry_run,
                 now=now,
@@ -63,10 +86,10 @@ class Command(BaseCommand):
             return
         shown = plan_table(plan, limit=None)
         self.stdout.write(text_of(shown))
-        self.stdout.write(summary(shown, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))
+        self.stdout.write(summary(shown, plan.backfill))
 
 
-def time_in_zone_of(schedule_id: int, text: str) -> datetime:
+def time_in_zone_of(schedule_id: int, text: str, option: str) -> datetime:
     """`text` as an instant; without an offset it is local in the schedule's zone. Raises CommandError."""
     timezone = Schedule.objects.filter(pk=schedule_id).values_list("timezone", flat=True).first()
     if timezone is None:
@@ -74,7 +97,7 @@ def time_in_zone_of(schedule_id: int, text: str) -> datetime:
     try:
         return read_time(text, zone_or_utc(timezone), timezone)
     except ValidationError as error:
-        raise CommandError(f"--from: {' '.join(error.messages)}") from None
+        raise CommandError(f"{option}: {' '.join(error.messages)}") from None
 
 
 def text_of(plan: PlanTable) -> str:
@@ -82,9 +105,10 @@ def text_of(plan: PlanTable) -> str:
     return table(HEADINGS, [row.cells for row in plan.rows])
 
 
-def summary(plan: PlanTable, backfill_id: int | None, name: str) -> str:
+def summary(plan: PlanTable, made: Backfill | None) -> str:
     if not plan.sessions:
         return plan.for_people
-    if backfill_id is None:
+    if made is None:
         return f"{plan.for_people}. {plan.counts}. Nothing was run: this is a dry run."
-    return f"{plan.for_people}. {plan.counts}. Backfill {backfill_id}, named {name}, runs them one after the other."
+    how = pace_text(made.concurrency)
+    return f"{plan.for_people}. {plan.counts}. Backfill {made.pk}, named {made.name}, runs them {how}."

@@ -67,8 +67,7 @@ def adopt(
     with transaction.atomic():
         _keep_from_deletion(revision.project_id)
         scheduled = [definition for definition in definitions if definition.pk in specs]
-        there = Schedule.objects.select_for_update(of=("self",)).filter(workflow__project=revision.project_id)
-        there.exclude(workflow__in=[definition.workflow_id for definition in scheduled]).delete()
+        _remove_all_but(revision.project_id, [definition.workflow_id for definition in scheduled])
         return [
             _adopt(definition, specs[definition.pk], now, schedule_from or now, definition.workflow.name in cleared)
             for definition in scheduled
@@ -80,6 +79,13 @@ def _keep_from_deletion(project_id: int) -> None:
     project = Project.objects.live().select_for_update(no_key=True).filter(pk=project_id)
     if not list(project.values_list("pk")):
         raise ProjectNotFound(project_id)
+
+
+def _remove_all_but(project_id: int, workflows: list[int]) -> None:
+    gone = Schedule.objects.filter(workflow__project=project_id).exclude(workflow__in=workflows).order_by("pk")
+    # Before what hangs on them is read: a tick or a backfill that is under way ends first. `delete` itself locks none.
+    list(gone.select_for_update(of=("self",)).values_list("pk"))
+    gone.delete()
 
 
 def _adopt(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from scheduler import attempts, deletion
+from scheduler import attempts, deletion, schedules
 from scheduler.attempts import Claim
-from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool, Schedule
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool, Schedule, Skip
 from tests.attempts.test_kill_races import wait_for_lock
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -142,3 +142,17 @@ def test_who_passes_on_a_turn_of_a_backfill_and_a_pool_does_not_meet_the_deletio
     deleted.result(timeout=30)
     waiting.refresh_from_db()
     assert waiting.status == AttemptStatus.KILLED
+
+
+def test_who_removes_a_schedule_with_a_new_revision_waits_for_a_skip_that_is_being_recorded(
+    schedule: Schedule, make_definition: Callable[..., Any], beside: Any
+) -> None:
+    revision = make_definition(schedule.workflow.name).revision  # without a schedule
+
+    with transaction.atomic():
+        list(Schedule.objects.filter(pk=schedule.pk).select_for_update(no_key=True))
+        adopted = beside(lambda: schedules.adopt(revision, now=NOW))
+        Skip.objects.create(schedule=schedule, session_time=NOW, reason="overtime", created_at=NOW)
+
+    assert adopted.result(timeout=30) == []
+    assert not Schedule.objects.exists()

@@ -13,7 +13,7 @@ from scheduler.backfill import in_utc, locked
 from scheduler.deletion import ProjectNotFound
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import CatchUp, Overlap, Schedule, Session, Skip, SkipReason
-from scheduler.timetable import ScheduleSpec, Slot, parse_schedule, zone
+from scheduler.timetable import ScheduleSpec, Slot, Timetable, parse_schedule, zone
 
 MOST_SKIPPED = 10_000
 
@@ -53,8 +53,8 @@ def adopt(
 
     A new schedule starts at the first slot whose run time is at or after `schedule_from` (`now`, unless given).
     One that was there keeps its id and stays disabled where it was; it goes on after the last session that it ran
-    or skipped; those of the workflows named in `cleared` forget it, and start as if they were new. Schedules of
-    workflows that have none any more are removed; their sessions stay.
+    or skipped, or else starts as if it were new, but not after a session that is due already; those of the workflows
+    named in `cleared` forget both. Schedules of workflows that have none any more are removed; their sessions stay.
     Raises TimetableError for a `schedule:` that is not one, ProjectNotFound when the project was deleted meanwhile;
     nothing is written then.
     """
@@ -105,9 +105,9 @@ def _adopt(
     schedule.overlap = Overlap(spec.overlap)
     schedule.skip_delayed_by = spec.skip_delayed_by
     if is_cleared:
-        schedule.last_session_time = None
+        schedule.last_session_time = schedule.next_session_time = schedule.next_run_time = None
     last = None if is_cleared else _last_decided(schedule)
-    following = spec.timetable.next(last) if last else spec.timetable.first(start)
+    following = spec.timetable.next(last) if last else _started(schedule, spec.timetable, start, now)
     schedule.next_session_time, schedule.next_run_time = following or (None, None)
     schedule.error, schedule.failures, schedule.retry_at = "", 0, None
     schedule.version += 1
@@ -122,6 +122,15 @@ def _last_decided(schedule: Schedule) -> datetime | None:
         return None
     skipped = schedule.skips.aggregate(last=Max("session_time"))["last"]
     return max((moment for moment in (schedule.last_session_time, skipped) if moment), default=None)
+
+
+def _started(schedule: Schedule, timetable: Timetable, start: datetime, now: datetime) -> Slot | None:
+    """Its first session. What came due since it was made, and was not started yet, does not fall under the table."""
+    first = timetable.first(start)
+    if schedule.next_session_time is None or schedule.next_run_time is None or schedule.next_run_time > now:
+        return first
+    at_cursor = next(timetable.between(schedule.next_session_time, None), None)
+    return min(filter(None, (first, at_cursor)), default=None)
 
 
 def disable(schedule_id: int, *, now: datetime) -> bool:

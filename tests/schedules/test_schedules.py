@@ -65,6 +65,41 @@ def test_what_was_skipped_does_not_come_due_again_with_a_new_revision(db):
     assert again.next_session_time == NOW + timedelta(hours=3)
 
 
+def test_what_came_due_before_the_first_tick_is_still_due_with_a_new_revision(db):
+    (schedule,) = schedules.adopt(publish(report=HOURLY), now=NOW + timedelta(minutes=5))
+
+    (again,) = schedules.adopt(publish("r2", report=HOURLY), now=NOW + timedelta(hours=4, minutes=5))
+
+    assert again.next_session_time == schedule.next_session_time == NOW + timedelta(hours=1)
+
+
+def test_a_new_timetable_goes_on_from_what_is_due_and_was_never_started(db):
+    schedules.adopt(publish(report=HOURLY), now=NOW + timedelta(minutes=5))
+    often = {"schedule": {"cron>": "*/30 * * * *"}, "+a": {"echo>": "x"}}
+
+    (again,) = schedules.adopt(publish("r2", report=often), now=NOW + timedelta(hours=4, minutes=5))
+
+    assert again.next_session_time == NOW + timedelta(hours=1)
+
+
+def test_a_schedule_that_never_ran_and_has_nothing_due_starts_as_if_it_were_new(db):
+    schedules.adopt(publish(report=HOURLY), now=NOW + timedelta(minutes=5))
+    later = NOW + timedelta(days=3)
+
+    (again,) = schedules.adopt(publish("r2", report=HOURLY), now=NOW + timedelta(minutes=10), schedule_from=later)
+
+    assert again.next_session_time == later
+
+
+def test_a_cleared_schedule_starts_as_if_it_were_new_whatever_is_due(db):
+    schedules.adopt(publish(report=HOURLY), now=NOW)
+
+    later = NOW + timedelta(hours=4, minutes=5)
+    (again,) = schedules.adopt(publish("r2", report=HOURLY), now=later, cleared=["report"])
+
+    assert again.next_session_time == NOW + timedelta(hours=5)
+
+
 def test_a_schedule_that_is_gone_from_the_revision_is_removed_and_its_sessions_stay(db, make_session):
     (schedule,) = schedules.adopt(publish(report=HOURLY), now=NOW)
     make_session(schedule, NOW)

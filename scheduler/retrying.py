@@ -1,5 +1,6 @@
 """VERB: run again what failed of a backfill. The sessions are chosen by their outcome; the rest is a backfill."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -32,19 +33,22 @@ def retry_failed(
 ) -> Plan:
     """Backfill, under the new name, those sessions of `backfill` whose latest attempt failed or was killed.
 
-    They run all of their tasks, by the revision that the schedule has now. An empty plan: none of them failed, or
-    all that did are being run again. Raises InvalidInput naming `attempt_name`; ScheduleGone; ScheduleNotFound;
-    BackfillConflict naming every session that has an attempt of that name. Nothing is written in any of these cases.
+    They run all of their tasks, by the revision that the schedule has now, in the pool of `backfill`. An empty plan:
+    none of them failed, or all that did are being run again. Raises InvalidInput naming `attempt_name`; ScheduleGone;
+    ScheduleNotFound; BackfillConflict naming every session that has an attempt of that name. Nothing is written in
+    any of these cases.
     """
     if backfill.schedule_id is None:
         raise ScheduleGone(backfill)
-    request = checked(Request(attempt_name, backfill.from_time))
+    request = checked(Request(attempt_name, backfill.from_time, pool_id=backfill.pool_id))
     with transaction.atomic():
         schedule = locked(backfill.schedule_id)
         failed = list(failed_of(backfill.pk).values_list("session__session_time", "last_executed_session_time"))
         # Chosen by what became of them, so there is no run time to ask for: their session times are all it takes.
         slots = [Slot(session_time, session_time) for session_time, _ in failed]
-        plan = planned(schedule, slots, Request(request.attempt_name, slots[0].session_time) if slots else request)
+        if slots:
+            request = replace(request, from_time=slots[0].session_time)
+        plan = planned(schedule, slots, request)
         for item, (_, last_executed) in zip(plan.planned, failed, strict=True):
             item.last_executed_session_time = last_executed  # others of the backfill lie between them
         if plan.conflicts:

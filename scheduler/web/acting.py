@@ -83,13 +83,14 @@ def attempt_retry(request: HttpRequest, attempt_id: int) -> HttpResponse:
 
 
 def retry(attempt: Attempt, name: str, *, resume: bool, now: datetime) -> Attempt:
-    """The session once more, with the same revision and params. Raises what `start` raises."""
+    """The session once more, with the same revision, params and pool. Raises what `start` raises."""
     return start(
         definition_id=attempt.definition_id,
         session_time=attempt.session.session_time,
         retry_attempt_name=name,
         params=attempt.params,
         resume=Resume(attempt.pk) if resume else None,
+        pool_id=attempt.pool_id,
         now=now,
     )
 

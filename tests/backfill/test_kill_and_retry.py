@@ -170,6 +170,19 @@ def test_each_knows_the_session_that_ran_before_it(half_failed: Backfill) -> Non
     assert [attempt.last_executed_session_time.hour for attempt in made] == [8, 10, 11]
 
 
+def test_what_failed_is_run_again_in_the_pool_of_the_backfill(half_failed: Backfill) -> None:
+    usual, narrow = (Pool.objects.create(name=name, slots=1) for name in ("usual", "narrow"))
+    Schedule.objects.update(pool=usual)
+    half_failed.pool = narrow
+
+    plan = retry_failed(half_failed, attempt_name="mend", dry_run=False, now=LATER)
+
+    assert plan.backfill
+    assert (plan.pool_id, plan.backfill.pool_id) == (narrow.pk, narrow.pk)
+    assert set(Attempt.objects.filter(name="mend").values_list("pool", flat=True)) == {narrow.pk}
+    assert Attempt.objects.filter(name="mend", released_at=LATER).count() == 1
+
+
 def test_a_dry_run_is_the_same_and_writes_nothing(half_failed: Backfill) -> None:
     plan = retry_failed(half_failed, attempt_name="mend", dry_run=True, now=LATER)
 

@@ -287,6 +287,15 @@ def test_an_attempt_that_is_not_there_is_named(manage: Manage) -> None:
     assert manage("retry", 7)[1:] == ("There is no attempt 7.", 1)
 
 
+def test_a_retry_runs_in_the_pool_of_the_attempt(manage: Manage, failed: Attempt) -> None:
+    failed.pool = Pool.objects.create(name="narrow", slots=1)
+    failed.save()
+
+    manage("retry", failed.pk)
+
+    assert newest().pool == failed.pool
+
+
 def test_an_attempt_runs_in_the_pool_of_the_name(manage: Manage, failed: Attempt) -> None:
     pool = Pool.objects.create(name="narrow", slots=1)
 

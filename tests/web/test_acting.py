@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from scheduler.models import Attempt, AttemptStatus, Schedule
+from scheduler.models import Attempt, AttemptStatus, Pool, Schedule
 
 
 @pytest.fixture
@@ -92,6 +92,17 @@ def test_a_retry_runs_all_tasks_or_resumes(
     Attempt.objects.filter(pk=retry.pk).update(status="error", finished_at=failed.finished_at)
     runner.post(f"/attempts/{failed.pk}/retry", {"name": "whole", "resume": ""})
     assert Attempt.objects.get(name="whole").resumed_from_id is None
+
+
+def test_a_retry_runs_in_the_pool_of_the_attempt(
+    runner: Client, make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt]
+) -> None:
+    usual, narrow = (Pool.objects.create(name=name, slots=1) for name in ("usual", "narrow"))
+    failed = make_attempt(make_schedule(pool=usual), status=AttemptStatus.ERROR, pool=narrow)
+
+    runner.post(f"/attempts/{failed.pk}/retry", {"name": "again", "resume": ""})
+
+    assert Attempt.objects.get(name="again").pool == narrow
 
 
 @pytest.mark.parametrize("name", ["", "a\x07b", "x" * 300, "taken"])

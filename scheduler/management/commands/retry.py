@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", metavar="NAME", help="of the new attempt; made from the time when left out")
         add_revisions(parser.add_mutually_exclusive_group())
         add_tasks(parser.add_mutually_exclusive_group())
-        parser.add_argument("--pool", metavar="NAME", help="to run in; that of the schedule when left out")
+        parser.add_argument("--pool", metavar="NAME", help="to run in; that of the attempt when left out")
         parser.add_argument("-d", "--dry-run", action="store_true", help="check everything, and start nothing")
         parser.add_argument("--json", action="store_true", help="print JSON, as the API answers it")
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             retry_attempt_name=retry_name(earlier, now) if options["name"] is None else options["name"],
             params=earlier.params,
             resume=resume_of(earlier, failed=options["resume"], task=options["resume_from"]),
-            pool_id=pool_named(options["pool"]),
+            pool_id=earlier.pool_id if options["pool"] is None else pool_named(options["pool"]),
             dry_run=options["dry_run"],
             now=now,
         )

@@ -11,11 +11,11 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from scheduler.models import CatchUp, Lane, Overlap, Schedule, SkipReason
+from scheduler.models.schedule import ONE_AT_A_TIME
 from scheduler.timetable import Slot
 
 MOST_STARTS = 20
 ON_TIME = timedelta(minutes=1)
-IN_TURN = (Overlap.QUEUE_ONE, Overlap.CANCEL_RUNNING)
 
 
 @dataclass
@@ -145,7 +145,7 @@ def _another_starts(schedule: Schedule, slot: Slot, there: There, now: datetime)
 
 
 def _start(turn: Turn, slot: Slot, live: Live, *, late: bool) -> None:
-    waits = turn.schedule.overlap in IN_TURN and live.unnamed
+    waits = turn.schedule.overlap in ONE_AT_A_TIME and live.unnamed
     turn.cancels = turn.schedule.overlap == Overlap.CANCEL_RUNNING and live.unnamed
     turn.starts.append(Start(slot, Lane.BACKFILL if late else Lane.SCHEDULED, waits, turn.last_executed))
     turn.last_executed = slot.session_time

@@ -25,6 +25,7 @@ from scheduler.execution.task import Task
 from scheduler.execution.tree import planned
 from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.models.attempt import DONE, LIVE
+from scheduler.models.schedule import ONE_AT_A_TIME
 
 DEEPEST_PARAMS = 50
 MOST_PARAMS_BYTES = 64 * 1024  # every list of attempts shows them
@@ -240,7 +241,7 @@ def submitted(attempt: Attempt, now: datetime) -> Attempt:
 
 
 def has_to_run_alone(workflow_id: int) -> bool:
-    return Schedule.objects.filter(workflow=workflow_id, overlap__in=turns.ONE_AT_A_TIME).exists()
+    return Schedule.objects.filter(workflow=workflow_id, overlap__in=ONE_AT_A_TIME).exists()
 
 
 def executed_before(session: Session) -> datetime | None:

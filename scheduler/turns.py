@@ -23,10 +23,9 @@ from django.db.models.functions import Coalesce
 from projects.models import Workflow
 from scheduler import dispatch
 from scheduler.errors import InvalidInput
-from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Overlap, Pool
+from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool
 from scheduler.models.attempt import AttemptQuerySet
-
-ONE_AT_A_TIME = (Overlap.QUEUE_ONE, Overlap.CANCEL_RUNNING)
+from scheduler.models.schedule import ONE_AT_A_TIME
 
 
 def known_pool(pool_id: int | None) -> int | None:

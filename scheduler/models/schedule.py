@@ -29,6 +29,9 @@ class Overlap(models.TextChoices):
     CANCEL_RUNNING = "cancel_running", "Kill the earlier one and run after it"
 
 
+ONE_AT_A_TIME = (Overlap.QUEUE_ONE, Overlap.CANCEL_RUNNING)
+
+
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> ScheduleQuerySet:
         """Schedules of live projects that `user` may see (within the project of `key`, where it has one)."""

@@ -22,7 +22,7 @@ from scheduler.away import database_is_away
 from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Overlap, Schedule, Session, Skip
 from scheduler.models.bulk import insert_many, insert_missing, update_many
-from scheduler.models.schedule import ScheduleQuerySet
+from scheduler.models.schedule import ONE_AT_A_TIME, ScheduleQuerySet
 from scheduler.policy import ON_TIME, Live, Start, There, Turn, decide
 
 BATCH = 500
@@ -276,7 +276,7 @@ def _give_turns(made: Sequence[_Wanted], now: datetime) -> None:
         dispatch.ring(lane, attempts=count)
     waiting = [one.schedule for one in made if one.waits]
     turns.release_each(
-        workflow_ids={schedule.workflow_id for schedule in waiting},
+        workflow_ids={schedule.workflow_id for schedule in waiting if schedule.overlap in ONE_AT_A_TIME},
         pool_ids={schedule.pool_id for schedule in waiting if schedule.pool_id},
         now=now,
     )

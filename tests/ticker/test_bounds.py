@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError, OperationalError
 from django.db.models import Count
 
-from scheduler import ticker
-from scheduler.models import Attempt, Schedule, Session
+from scheduler import ticker, turns
+from scheduler.models import Attempt, Pool, Schedule, Session
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -60,6 +60,18 @@ def test_more_schedules_on_time_than_one_batch_all_start(make_schedule, monkeypa
         make_schedule("* * * * *", name=f"w{number}")
 
     assert ticker.tick(now=NOW + MINUTE, seconds=0).started == 7
+
+
+def test_a_start_in_a_full_pool_does_not_read_those_that_wait_for_it(make_schedule, monkeypatch):
+    make_schedule("1", kind="seconds_interval", pool=Pool.objects.create(name="narrow", slots=1))
+    ticker.tick(now=NOW + timedelta(seconds=1000), seconds=60)
+    assert Attempt.objects.filter(released_at=None).count() == 999
+    read, found = turns._read, []
+    monkeypatch.setattr(turns, "_read", lambda rows: found.extend(read(rows)) or found)
+
+    ticker.tick(now=NOW + timedelta(seconds=1001))
+
+    assert (Attempt.objects.filter(released_at=None).count(), found) == (1000, [])
 
 
 def test_with_time_left_a_tick_catches_up_to_the_end(make_behind):

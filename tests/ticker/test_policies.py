@@ -257,6 +257,16 @@ def test_with_a_pool_a_start_takes_a_slot_or_waits_for_one_the_newest_first(make
     assert set(Attempt.objects.values_list("pool", flat=True)) == {pool.pk}
 
 
+def test_with_a_pool_one_at_a_time_waits_for_its_turn_and_for_a_slot(make_schedule):
+    pool = Pool.objects.create(name="warehouse", slots=2)
+    schedule = make_schedule(pool=pool, overlap="queue_one")
+
+    ticker.tick(now=NOW + HOUR)
+    ticker.tick(now=NOW + 2 * HOUR)
+
+    assert own(schedule) == [(1, "queued", False), (2, "queued", True)]
+
+
 # --- sessions that are there already ------------------------------------------------------------------------
 
 

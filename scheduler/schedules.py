@@ -1,4 +1,4 @@
-"""VERBS on schedules: adopt a new revision, disable, enable, skip."""
+"""VERBS on schedules: adopt a new revision, disable, enable, skip, assign a pool."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from projects.models import Project, Revision, WorkflowDefinition
+from scheduler import turns
 from scheduler.backfill import in_utc, locked
 from scheduler.deletion import ProjectNotFound
 from scheduler.errors import HindcastError, InvalidInput
@@ -178,6 +179,22 @@ def skip(
         if not dry_run:
             _record(schedule, slots, now)
         return Skipped(schedule, slots)
+
+
+def assign_pool(schedule_id: int, pool_id: int | None, *, now: datetime) -> bool:
+    """Let attempts that are made from now on share the slots of that pool; None: of no pool.
+
+    False: it was so already. New revisions leave it as it is. Raises ScheduleNotFound; InvalidInput naming `pool_id`.
+    """
+    turns.known_pool(pool_id)
+    with transaction.atomic():
+        schedule = locked(schedule_id)
+        changed = schedule.pool_id != pool_id
+        if changed:
+            schedule.pool_id = pool_id
+            schedule.updated_at = now
+            schedule.save(update_fields=["pool", "updated_at"])
+        return changed
 
 
 def due_meanwhile(schedule: Schedule, *, now: datetime) -> int:

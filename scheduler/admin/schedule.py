@@ -12,9 +12,9 @@ from projects.admin.columns import link_column, list_links, list_url, moment_col
 from projects.admin.lists import ReadOnlyAdmin, linked
 from projects.models import Project, Workflow
 from scheduler import schedules
-from scheduler.admin import backfill_action, enable_action, skip_action
+from scheduler.admin import backfill_action, enable_action, pool_action, skip_action
 from scheduler.admin.cells import slot_time, timetable_text
-from scheduler.models import Schedule
+from scheduler.models import Pool, Schedule
 
 
 class EnabledFilter(admin.SimpleListFilter):
@@ -52,7 +52,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     search_fields = ("workflow__name", "workflow__project__name", "=id")
     search_help_text = "Part of the name of a workflow or its project, or an id."
     ordering = ("workflow__project__name", "workflow__name")
-    actions = ("backfill", "skip", "enable", "disable")
+    actions = ("backfill", "skip", "pool", "enable", "disable")
     row_actions = actions
     sections = (
         (None, ("workflow", link_column("workflow.project", "Project"), "state", "work")),
@@ -60,7 +60,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
             "Timetable",
             (
                 *("timetable", "kind", "expression", "timezone", "delay", "start_date", "end_date"),
-                *("catch_up", "overlap", "skip_delayed_by", "definition"),
+                *("catch_up", "overlap", "skip_delayed_by", link_column("pool", "Pool"), "definition"),
             ),
         ),
         ("Cursor", ("next_session", "next_run", "last_session", "version")),
@@ -87,6 +87,10 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     def skip(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
         return skip_action.respond(self, request, rows, now=timezone.now())
 
+    @admin.action(description="Pool…", permissions=["operate"])
+    def pool(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
+        return pool_action.respond(self, request, rows, now=timezone.now())
+
     @admin.action(description="Enable", permissions=["operate"])
     def enable(self, request: HttpRequest, rows: QuerySet[Schedule]) -> HttpResponse | None:
         return enable_action.respond(self, request, rows, now=timezone.now())
@@ -111,6 +115,8 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
         idle = {"enable" if schedule.disabled_at is None else "disable"}
         if schedule.next_session_time is None:
             idle.add("skip")
+        if not Pool.objects.exists():
+            idle.add("pool")
         return [button for button in super().buttons(request, object_id) if button[0] not in idle]
 
     # --- cells -----------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ def schedule_page(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "disabled_since": moment(schedule.disabled_at, zone_or_utc(schedule.timezone), now),
         "upcoming": upcoming(schedule, now),
         "policies": policy_sentences(schedule),
+        "pool": schedule.pool.name if schedule.pool else "",
         "skips": skip_rows(schedule, now),
         "sessions": session_rows(schedule, time_of(request, "before"), now),
         "backfills": recent_backfills(schedule, now),
@@ -160,7 +161,7 @@ def schedule_page(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def visible_schedule(request: HttpRequest, schedule_id: int) -> Schedule:
-    rows = since_annotated(Schedule.objects.visible_to(request.user).with_names())
+    rows = since_annotated(Schedule.objects.visible_to(request.user).with_names().select_related("pool"))
     return get_object_or_404(rows, pk=schedule_id)
 
 

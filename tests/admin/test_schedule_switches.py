@@ -1,4 +1,4 @@
-"""Enabling, disabling and skipping schedules in the admin goes through the verbs."""
+"""Enabling, disabling and skipping schedules in the admin, and their pools, go through the verbs."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
-from scheduler.models import Schedule, Skip
+from scheduler.models import Pool, Schedule, Skip
 
 URL = "/admin/scheduler/schedule/"
 
@@ -93,14 +93,15 @@ def test_enabling_says_how_many_changed(client: Client, make_schedule: Callable[
     assert Schedule.objects.filter(disabled_at=None).count() == 2
 
 
-@pytest.mark.parametrize("action", ["enable", "disable", "skip"])
+@pytest.mark.parametrize("action", ["enable", "disable", "skip", "pool"])
 def test_switching_needs_the_right_to_change_schedules(
     action: str, schedule: Schedule, make_staff: Callable[..., User], enter: Callable[[User], Client]
 ) -> None:
     client = enter(make_staff("sam", "scheduler.backfill_schedule"))
+    pool = Pool.objects.create(name="narrow", slots=1)
     before = Schedule.objects.values().get()
 
-    switch(client, action, schedule)
+    switch(client, action, schedule, pool=str(pool.pk), confirmed="yes")
 
     assert Schedule.objects.values().get() == before
 
@@ -198,3 +199,55 @@ def test_a_time_that_cannot_be_is_refused_beside_the_field(
     assert 'class="errorlist"' in html
     assert "autofocus" in html
     assert not Skip.objects.exists()
+
+
+# --- pools -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def narrow(db: None) -> Pool:
+    return Pool.objects.create(name="narrow", slots=1)
+
+
+def test_a_pool_is_asked_for_with_the_one_that_the_schedule_has(
+    client: Client, make_schedule: Callable[..., Schedule], narrow: Pool
+) -> None:
+    schedule = make_schedule(name="a", pool=narrow)
+
+    html = ask(client, "pool", [schedule]).content.decode()
+
+    assert "<h1>Pool of sales / a</h1>" in html
+    assert "sales / a: in narrow" in html
+    assert f'<option value="{narrow.pk}" selected>narrow</option>' in html
+    assert "Change the pool of 1 schedule</button>" in html
+
+
+def test_a_pool_is_assigned_to_all_that_are_selected_and_taken_away_again(
+    client: Client, make_schedule: Callable[..., Schedule], narrow: Pool
+) -> None:
+    before, after = make_schedule(name="a", pool=narrow), make_schedule(name="b")
+
+    said = switch(client, "pool", before, after, pool=str(narrow.pk), confirmed="yes")
+    pools = set(Schedule.objects.values_list("pool", flat=True))
+    back = switch(client, "pool", before, after, pool="", confirmed="yes")
+
+    assert (said, pools) == ("1 of 2 schedules runs in the pool narrow from now on. 1 did before.", {narrow.pk})
+    assert back == "2 of 2 schedules run in no pool from now on."
+    assert not Schedule.objects.filter(pool__isnull=False).exists()
+
+
+def test_a_pool_that_is_gone_is_refused_beside_the_field(client: Client, schedule: Schedule, narrow: Pool) -> None:
+    html = ask(client, "pool", [schedule], pool=str(narrow.pk + 1), confirmed="yes").content.decode()
+
+    assert "There is no such pool any more." in html
+    assert Schedule.objects.get().pool is None
+
+
+def test_where_there_are_no_pools_none_is_asked_for(client: Client, schedule: Schedule) -> None:
+    assert switch(client, "pool", schedule) == "There are no pools. Make one first, then choose it here."
+
+
+def test_a_schedules_page_offers_a_pool_where_there_are_any(client: Client, schedule: Schedule, narrow: Pool) -> None:
+    offered = client.get(f"{URL}{schedule.pk}/change/").context["row_actions"]
+
+    assert [name for name, _ in offered] == ["skip", "pool", "disable"]

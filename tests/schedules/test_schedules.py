@@ -7,8 +7,11 @@ import pytest
 from projects import archives, revisions
 from projects.models import Project, Revision
 from projects.revisions import RevisionTaken
-from scheduler import schedules
-from scheduler.models import Schedule, Session, Skip
+from scheduler import attempts, schedules, ticker
+from scheduler.attempts import Claim
+from scheduler.backfill import ScheduleNotFound
+from scheduler.errors import InvalidInput
+from scheduler.models import Attempt, AttemptStatus, Pool, Schedule, Session, Skip
 from scheduler.timetable import TimetableError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -165,6 +168,45 @@ def test_disabling_and_enabling_say_whether_they_changed_anything(schedule):
     assert not schedules.enable(schedule.pk, now=NOW)
     schedule.refresh_from_db()
     assert schedule.disabled_at is None
+
+
+def test_a_pool_is_assigned_and_new_revisions_leave_it(db):
+    pool = Pool.objects.create(name="narrow", slots=1)
+    (schedule,) = schedules.adopt(publish(report=HOURLY), now=NOW)
+
+    assert schedules.assign_pool(schedule.pk, pool.pk, now=NOW)
+    assert not schedules.assign_pool(schedule.pk, pool.pk, now=NOW)
+    (again,) = schedules.adopt(publish("r2", report=DAILY), now=NOW, cleared=["report"])
+
+    again.refresh_from_db()
+    assert (again.pk, again.pool) == (schedule.pk, pool)
+    assert schedules.assign_pool(schedule.pk, None, now=NOW)
+    again.refresh_from_db()
+    assert again.pool is None
+
+
+def test_a_scheduled_session_waits_for_a_slot_of_the_pool_that_was_assigned(schedule, make_attempt):
+    pool = Pool.objects.create(name="narrow", slots=1)
+    schedules.assign_pool(schedule.pk, pool.pk, now=NOW)
+    running = make_attempt(schedule, NOW, status=AttemptStatus.RUNNING, pool=pool)
+
+    ticker.tick(now=NOW + timedelta(hours=1))
+    waiting = Attempt.objects.get(session__session_time=NOW + timedelta(hours=1))
+    assert (waiting.pool, waiting.released_at) == (pool, None)
+
+    attempts.succeed(Claim(running.pk, running.lease_token), now=NOW + timedelta(hours=2))
+    waiting.refresh_from_db()
+    assert waiting.released_at == NOW + timedelta(hours=2)
+
+
+def test_a_pool_or_a_schedule_that_is_not_there_is_named_and_nothing_changes(schedule):
+    with pytest.raises(InvalidInput) as refused:
+        schedules.assign_pool(schedule.pk, 12, now=NOW)
+    with pytest.raises(ScheduleNotFound):
+        schedules.assign_pool(schedule.pk + 1, None, now=NOW)
+
+    assert refused.value.errors == {"pool_id": ["There is no pool 12."]}
+    assert Schedule.objects.get().pool is None
 
 
 def test_a_session_that_ran_before_is_not_recorded_as_skipped(schedule, make_attempt):

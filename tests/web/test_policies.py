@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from scheduler import clock
-from scheduler.models import Heartbeat, Schedule, Skip
+from scheduler.models import Heartbeat, Pool, Schedule, Skip
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -36,6 +36,16 @@ def test_the_page_says_the_policies_in_words(
     html = page.get(f"/schedules/{schedule.pk}").content.decode()
 
     assert all(text in html for text in words)
+
+
+def test_the_page_names_the_pool_of_the_schedule(page: Client, make_schedule: Callable[..., Schedule]) -> None:
+    pooled = make_schedule(name="a", pool=Pool.objects.create(name="<warehouse>", slots=2))
+    free = make_schedule(name="b")
+
+    htmls = [page.get(f"/schedules/{schedule.pk}").content.decode() for schedule in (pooled, free)]
+
+    sentence = "Its attempts share the slots of the pool <bdi>&lt;warehouse&gt;</bdi>."
+    assert [sentence in html for html in htmls] == [True, False]
 
 
 def test_the_page_lists_skips_with_local_time_and_reason_newest_first(

@@ -146,10 +146,18 @@ def enable(schedule_id: int, *, now: datetime) -> bool:
     return rows.update(disabled_at=None, retry_at=None, updated_at=now) == 1
 
 
-def enable_past(schedule_id: int, target: Target, *, now: datetime) -> Skipped:
-    """Skip to `target`, then enable. Raises what `skip` raises; the schedule is as it was then."""
+def enable_past(schedule_id: int, target: Target | None = None, *, now: datetime) -> Skipped:
+    """Skip to `target`, or past what came due before `now`, if there is any; then enable.
+
+    Raises what `skip` raises, but no SkipConflict without a target; the schedule is as it was then.
+    """
     with transaction.atomic():
-        skipped = skip(schedule_id, target, now=now)
+        try:
+            skipped = skip(schedule_id, target or Target(now), now=now)
+        except SkipConflict as conflict:
+            if target:
+                raise
+            skipped = Skipped(conflict.schedule, [])
         enable(schedule_id, now=now)
         return skipped
 

@@ -193,12 +193,11 @@ class EnableRequest(serializers.Serializer[Any]):
     )
 
     @classmethod
-    def read(cls, request: Request, *, now: datetime) -> Target | None:
-        """Where to skip to before; None for an absent body. Raises ValidationError, or ParseError."""
-        if not request.body:
-            return None
-        given = valid(cls(data=body_of(request)))
-        return Target(given.get("next_time") or now) if given.get("skip_schedule") else None
+    def read(cls, request: Request) -> tuple[bool, Target | None]:
+        """Whether to skip before, and where to, if that is said. Raises ValidationError, or ParseError."""
+        given = valid(cls(data=body_of(request))) if request.body else {}
+        at = given.get("next_time")
+        return bool(given.get("skip_schedule")), Target(at) if at else None
 
 
 class ListQuery(serializers.Serializer[Any]):

@@ -122,8 +122,8 @@ class ScheduleViewSet(ReadingViewSet):
         """Sessions that came due meanwhile are run, or skipped with `skipSchedule`. The body may be left out."""
         one(schedules(request), pk, "schedule")
         now = datetime.now(UTC)
-        target = EnableRequest.read(request, now=now)
-        if target:
+        skips, target = EnableRequest.read(request)
+        if skips:
             schedule_verbs.enable_past(pk, target, now=now)
         else:
             schedule_verbs.enable(pk, now=now)

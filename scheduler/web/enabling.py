@@ -9,7 +9,7 @@ from datetime import datetime
 from scheduler import schedules as verbs
 from scheduler.errors import InvalidInput
 from scheduler.models import CatchUp, Overlap, Schedule
-from scheduler.schedules import MOST_SKIPPED, SkipConflict, Target
+from scheduler.schedules import MOST_SKIPPED
 from scheduler.timetable import TimetableError
 from scheduler.web.asking import Button
 from scheduler.web.plan_table import sessions_text
@@ -79,11 +79,9 @@ def enable(schedule: Schedule, *, choice: str, now: datetime) -> Enabled:
         return Enabled(False, "It was enabled already.")
     if choice == SKIP:
         try:
-            count = len(verbs.enable_past(schedule.pk, Target(now), now=now).slots)
-            return Enabled(True, f"Enabled. {sessions_text(count)} skipped.", skipped=count)
-        except SkipConflict:  # nothing is due any more
-            pass
+            count = len(verbs.enable_past(schedule.pk, now=now).slots)
         except InvalidInput as refusal:
             return Enabled(False, f"It was not enabled. {' '.join(texts_of(refusal))}", refused=True)
+        return Enabled(True, f"Enabled. {sessions_text(count)} skipped." if count else "Enabled.", skipped=count)
     changed = verbs.enable(schedule.pk, now=now)
     return Enabled(changed, "Enabled." if changed else "It was enabled already.")

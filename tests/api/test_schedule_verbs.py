@@ -172,6 +172,20 @@ def test_enabling_runs_what_came_due_or_skips_it(
     ]
 
 
+@pytest.mark.parametrize("fields", [{}, {"next_session_time": None, "next_run_time": None}])
+def test_enabling_with_a_skip_where_nothing_came_due_just_enables(
+    api: Any, make_schedule: Callable[..., Schedule], fields: dict[str, Any]
+) -> None:
+    schedule = make_schedule(disabled_at=datetime.fromisoformat("2026-03-02T12:00:00Z"), **fields)
+    at = schedule.next_session_time
+
+    response = api.post(f"schedules/{schedule.pk}/enable", {"skipSchedule": True})
+
+    assert (response.status_code, response.json()["disabledAt"]) == (200, None)
+    schedule.refresh_from_db()
+    assert (schedule.disabled_at, schedule.next_session_time, Skip.objects.count()) == (None, at, 0)
+
+
 def test_enabling_with_a_skip_that_cannot_be_leaves_it_disabled(api: Any, behind: Schedule) -> None:
     past, wrong = (
         api.post(f"schedules/{behind.pk}/enable", {"skipSchedule": True, "nextTime": time}).status_code

@@ -30,7 +30,7 @@ def _truncated(definition: WorkflowDefinition, moment: datetime, place: ZoneInfo
         return moment
     if mode in ("hour", "day"):
         hour = moment.astimezone(place).replace(minute=0, second=0, microsecond=0)
-        return hour.replace(hour=0) if mode == "day" else hour
+        return _midnight(hour, moment) if mode == "day" else hour
     try:
         slot = _slot(_timetable(definition), moment, mode)
     except (TimetableError, OverflowError):
@@ -38,6 +38,13 @@ def _truncated(definition: WorkflowDefinition, moment: datetime, place: ZoneInfo
     if slot is None:
         raise InvalidInput({"session_time": ["The schedule has no session there."]})
     return slot.session_time
+
+
+def _midnight(hour: datetime, moment: datetime) -> datetime:
+    """Of a midnight that occurs twice, the later one, once it has come: a daily session is for that, too."""
+    first, second = hour.replace(hour=0, fold=0), hour.replace(hour=0, fold=1)
+    # Of one that the clocks skip, the second reading is before the first: it is of the day before.
+    return second if first.astimezone(UTC) < second.astimezone(UTC) <= moment else first
 
 
 def _slot(timetable: Timetable, moment: datetime, mode: str) -> Slot | None:

@@ -224,9 +224,9 @@ def reached(schedule: Schedule, target: Target) -> Slot | None:
     """The session that comes next after the skip; None when the timetable ends before."""
     if not 0 <= target.count <= MOST_SKIPPED:
         raise InvalidInput({"count": [f"Give a count from 1 to {MOST_SKIPPED}."]})
-    slot = schedule.timetable.first(_instant(schedule, target))
-    for _ in range(target.count):
-        slot = slot and schedule.timetable.next(slot.session_time)
+    timetable = schedule.timetable
+    if slot := timetable.first(_instant(schedule, target)):
+        slot = next(islice(timetable.between(slot.session_time, None), target.count, None), None)
     at = schedule.next_session_time
     if at is None or (slot is not None and slot.session_time <= at):
         raise SkipConflict(schedule)

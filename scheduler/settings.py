@@ -6,74 +6,34 @@ SECRET_KEY     made once and kept under var/ when unset
 DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, LOG_LEVEL, EMAIL_* and HINDCAST_*: see README.md
 """
 
-import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TypeVar
 
-import dj_database_url
 import django_stubs_ext
 import structlog
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 import scheduler.timetable  # noqa: F401 - first of all: it says where all apps find time zones
 from scheduler.broker import broker_url
+from scheduler.environment import (
+    env_database,
+    env_flag,
+    env_list,
+    env_number,
+    env_numbers,
+    env_storages,
+    with_options,
+)
 from scheduler.execution.masked_logs import masked_line
 
 django_stubs_ext.monkeypatch()
 
-Number = TypeVar("Number", int, float)
-
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("HINDCAST_VAR", BASE_DIR / "var"))
-
-
-def env_flag(name: str, default: bool = False) -> bool:
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
-
-
-def env_list(name: str, default: str = "") -> list[str]:
-    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
-
-
-def env_number(name: str, default: Number) -> Number:
-    """A number of the kind of `default`. Raises ImproperlyConfigured naming the variable."""
-    text = os.environ.get(name, "").strip()
-    try:
-        return type(default)(text) if text else default
-    except ValueError:
-        kind = "a whole number" if isinstance(default, int) else "a number"
-        raise ImproperlyConfigured(f"{name} is {text!r}: give {kind}, or leave it out for {default:g}.") from None
-
-
-def env_numbers(name: str, default: str) -> list[int]:
-    """Whole numbers with commas between them. Raises ImproperlyConfigured naming the variable."""
-    items = env_list(name, default)
-    if not all(item.isascii() and item.isdecimal() for item in items):
-        raise ImproperlyConfigured(f"{name} is {','.join(items)!r}: give whole numbers, as in {default}.")
-    return list(map(int, items))
-
-
-def env_storages(name: str) -> dict[str, dict[str, object]]:
-    """Storages of Django by alias, as JSON: `{"logs": {"BACKEND": "…", "OPTIONS": {…}}}`."""
-    text = os.environ.get(name, "").strip() or "{}"
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict) or not set(given) <= {"archives", "logs"}:
-        raise ImproperlyConfigured(
-            f'{name} is no JSON object of storages: give {{"logs": {{"BACKEND": …}}}}, or archives.'
-        )
-    for alias, storage in given.items():
-        if not isinstance(storage, dict) or not set(storage) <= {"BACKEND", "OPTIONS"} or "BACKEND" not in storage:
-            raise ImproperlyConfigured(f"{name}: {alias} is an object with a BACKEND, and OPTIONS if it needs some.")
-    return given
 
 
 def kept_secret_key() -> str:
@@ -153,24 +113,18 @@ TEMPLATES = [
 ]
 
 # --- data ----------------------------------------------------------------------------------------
-DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{VAR_DIR / 'hindcast.sqlite3'}",
-        conn_max_age=600,
-        conn_health_checks=True,  # a connection that the server closed costs nobody a request
-    )
-}
+DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'hindcast.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(parents=True, exist_ok=True)
-    # IMMEDIATE: a transaction that reads and then writes waits its turn instead of failing with "database is locked".
-    DATABASES["default"]["OPTIONS"] = {
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    OPTIONS_OF_OURS: dict[str, str | int] = {
+        # A transaction that reads and then writes waits its turn instead of failing with "database is locked".
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728;",
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = None
 else:
-    DATABASES["default"]["OPTIONS"] = {
+    OPTIONS_OF_OURS = {
         "connect_timeout": 10,
         # A server that answers nothing for 15 s is gone: noticed well before a lease ends, and after a short loss of
         # packets is over. The first is for what was sent, the others for what is waited for.
@@ -181,6 +135,7 @@ else:
         # The server waits no longer for us, either, while we hold locks.
         "options": "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=30s",
     }
+DATABASES["default"]["OPTIONS"] = with_options(DATABASES["default"], OPTIONS_OF_OURS)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STORAGES = {

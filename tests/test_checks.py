@@ -96,6 +96,56 @@ def started_with(tmp_path: Path, **environment: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
 
+def database_options(tmp_path: Path, url: str) -> dict[str, Any]:
+    """Of the connection to the database at `url`, as the settings make them."""
+    command = "import json; from scheduler.settings import DATABASES as d; print(json.dumps(d['default']['OPTIONS']))"
+    env = {"PATH": os.environ["PATH"], "HINDCAST_VAR": str(tmp_path), "SECRET_KEY": "x", "DATABASE_URL": url}
+    answer = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=env, capture_output=True, timeout=60)
+    options: dict[str, Any] = json.loads(answer.stdout)
+    return options
+
+
+def test_options_of_the_database_url_stand_beside_those_of_the_house(tmp_path: Path) -> None:
+    asked = "sslmode=require&sslrootcert=/ca.pem&application_name=x&connect_timeout=3&options=-c%20search_path%3Dh"
+
+    options = database_options(tmp_path, f"postgres://u:p@db.example/hindcast?{asked}")
+
+    assert options["sslmode"] == "require"
+    assert options["sslrootcert"] == "/ca.pem"
+    assert options["application_name"] == "x"
+    assert options["connect_timeout"] == 3
+    assert options["keepalives_count"] == 3
+    assert options["options"].startswith("-c statement_timeout=60s -c lock_timeout=20s ")
+    assert options["options"].endswith(" -c search_path=h")
+
+
+def test_options_of_a_sqlite_url_stand_beside_those_of_the_house(tmp_path: Path) -> None:
+    options = database_options(tmp_path, f"sqlite:///{tmp_path}/d.sqlite3?timeout=5")
+
+    assert options["timeout"] == 5
+    assert options["transaction_mode"] == "IMMEDIATE"
+    assert "options" not in options
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://u:geheim@h/d", "DATABASE_URL begins with 'mysql': give postgres://"),
+        ("postgres+ssl://u:geheim@h/d", "DATABASE_URL begins with 'postgres+ssl': give postgres://"),
+        ("geheim", "DATABASE_URL begins with 'geheim': give postgres://"),
+        ("postgres://u:ge/heim@h/d", "DATABASE_URL is no URL: signs such as /"),
+    ],
+)
+def test_a_database_that_is_none_of_ours_is_refused_without_telling_the_password(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    answer = started_with(tmp_path, DATABASE_URL=url)
+
+    assert answer.returncode == 1
+    assert f"ImproperlyConfigured: {told}" in answer.stderr
+    assert "u:ge" not in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [("HINDCAST_DOORBELLS", "give a whole number"), ("HINDCAST_LEASE_SECONDS", "give a number")],

@@ -20,6 +20,7 @@ LAYERS = {
     "scheduler.timetable": PURE,
     "scheduler.errors": PURE,
     "scheduler.broker": PURE,
+    "scheduler.environment": PURE,
     "scheduler.celery": PURE,  # the application object, which knows nothing of the domain
     "projects.masking": PURE,
     "projects.paths": PURE,

@@ -17,6 +17,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "[::1]", ".localhost", "testserver"}
 AT_LEAST_ONE = (
     "HINDCAST_MAX_BACKFILL_SESSIONS",
     "HINDCAST_DOORBELLS",
+    "HINDCAST_PARALLEL_TASKS",
     "HINDCAST_LOG_LIMIT_BYTES",
     "HINDCAST_MAX_UPLOAD_BYTES",
     "HINDCAST_MAX_ARCHIVE_BYTES",
@@ -52,6 +53,12 @@ def check_numbers(**_: Any) -> Iterator[CheckMessage]:
     for name in ABOVE_ZERO:
         if getattr(settings, name) <= 0:
             yield Error(f"{name} is {getattr(settings, name)}.", hint="Set it above 0.", id="hindcast.E003")
+    if settings.HINDCAST_REQUESTS_PER_MINUTE < 0:
+        yield Error(
+            f"HINDCAST_REQUESTS_PER_MINUTE is {settings.HINDCAST_REQUESTS_PER_MINUTE}.",
+            hint="Set it to 1 or more, or to 0 for any number.",
+            id="hindcast.E008",
+        )
 
 
 @register
@@ -85,6 +92,11 @@ def check_outside(**_: Any) -> Iterator[CheckMessage]:
             place_of(entry)
         except Refused as refusal:
             yield Error(f"HINDCAST_HTTP_ALLOW: {refusal}", hint="Give HOST:PORT,HOST:PORT.", id="hindcast.E006")
+    wrong = [str(port) for port in settings.HINDCAST_HTTP_PORTS if not 1 <= port <= 65_535]
+    if wrong:
+        yield Error(
+            f"HINDCAST_HTTP_PORTS: {', '.join(wrong)} is no port.", hint="Ports are 1 to 65535.", id="hindcast.E009"
+        )
     if settings.EMAIL_USE_TLS and settings.EMAIL_USE_SSL:
         yield Error(
             "EMAIL_USE_TLS and EMAIL_USE_SSL are both on.",

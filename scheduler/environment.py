@@ -9,11 +9,24 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 Number = TypeVar("Number", int, float)
+FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DATABASES = ("sqlite", "postgres", "postgresql", "pgsql")
 
 
 def env_flag(name: str, default: bool = False) -> bool:
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+    text = os.environ.get(name, "").strip().lower()
+    if text and text not in FLAGS:
+        raise ImproperlyConfigured(f"{name} is {text!r}: give 1, true, yes or on, or 0, false, no or off.")
+    return FLAGS[text] if text else default
+
+
+def env_level(name: str, default: str) -> str:
+    """A level of logging, by its name."""
+    level = (os.environ.get(name, "").strip() or default).upper()
+    if level not in LEVELS:
+        raise ImproperlyConfigured(f"{name} is {level!r}: give one of {', '.join(LEVELS)}.")
+    return level
 
 
 def env_list(name: str, default: str = "") -> list[str]:

@@ -22,6 +22,7 @@ from scheduler.broker import broker_url
 from scheduler.environment import (
     env_database,
     env_flag,
+    env_level,
     env_list,
     env_number,
     env_numbers,
@@ -323,7 +324,7 @@ HINDCAST_OPEN_METRICS = env_flag("HINDCAST_OPEN_METRICS")
 SENTRY_DSN = os.environ.get("SENTRY_DSN", "")
 
 # --- logs --------------------------------------------------------------------------------------------------------
-LOG_LEVEL = os.environ.get("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env_level("LOG_LEVEL", "INFO")
 LOG_RENDERER: structlog.typing.Processor = (
     structlog.dev.ConsoleRenderer(colors=False)
     if sys.stderr.isatty() or env_flag("HINDCAST_PLAIN_LOGS")

@@ -12,6 +12,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from scheduler.environment import env_flag
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -29,6 +31,9 @@ def test_the_defaults_are_fine() -> None:
         ({"BROKER_URL": "sqs://"}, "hindcast.E001", "begins with 'sqs'"),
         ({"BROKER_URL": "localhost:6379"}, "hindcast.E001", "begins with 'localhost'"),
         ({"HINDCAST_MAX_BACKFILL_SESSIONS": 0}, "hindcast.E002", "HINDCAST_MAX_BACKFILL_SESSIONS is 0"),
+        ({"HINDCAST_PARALLEL_TASKS": 0}, "hindcast.E002", "HINDCAST_PARALLEL_TASKS is 0"),
+        ({"HINDCAST_REQUESTS_PER_MINUTE": -5}, "hindcast.E008", "HINDCAST_REQUESTS_PER_MINUTE is -5"),
+        ({"HINDCAST_HTTP_PORTS": [443, 0, 99999]}, "hindcast.E009", "HINDCAST_HTTP_PORTS: 0, 99999 is no port"),
         ({"HINDCAST_RESEND_SECONDS": 0.0}, "hindcast.E003", "HINDCAST_RESEND_SECONDS is 0"),
         (
             {"HINDCAST_RENEW_SECONDS": 45.0},
@@ -155,6 +160,33 @@ def test_a_setting_that_is_no_number_is_named_with_what_would_be_right(tmp_path:
 
     assert answer.returncode == 1
     assert f"ImproperlyConfigured: {name} is 'a few': {says}, or leave it out for" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("HTTPS", "ture", "HTTPS is 'ture': give 1, true, yes or on, or 0, false, no or off."),
+        ("EMAIL_USE_TLS", "2", "EMAIL_USE_TLS is '2': give 1, true"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is 'LOUD': give one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+    ],
+)
+def test_a_word_that_means_nothing_is_named_with_those_that_do(tmp_path: Path, name: str, said: str, told: str) -> None:
+    answer = started_with(tmp_path, **{name: said})
+
+    assert answer.returncode == 1
+    assert f"ImproperlyConfigured: {told}" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "default", "is_on"),
+    [(" True ", False, True), ("ON", False, True), ("off", True, False), ("0", True, False), ("", True, True)],
+)
+def test_a_flag_is_read_in_any_case_and_left_empty_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, said: str, default: bool, is_on: bool
+) -> None:
+    monkeypatch.setenv("HTTPS", said)
+
+    assert env_flag("HTTPS", default) is is_on
 
 
 def test_ports_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -124,3 +124,15 @@ def check_debug(**_: Any) -> Iterator[CheckMessage]:
             hint="Leave DEBUG out, or ALLOWED_HOSTS.",
             id="hindcast.W001",
         )
+
+
+@register(Tags.security, deploy=True)
+def check_proxy(**_: Any) -> Iterator[CheckMessage]:
+    """Without it all callers have the proxy's address, and who guesses passwords keeps everybody from signing in."""
+    if settings.HTTPS and not settings.HINDCAST_BEHIND_PROXY:
+        yield Warning(
+            "HTTPS is on and HINDCAST_BEHIND_PROXY is not: behind a proxy, all tries to sign in count as one caller's.",
+            hint="Set HINDCAST_BEHIND_PROXY=1, and let the proxy set X-Forwarded-Proto and X-Forwarded-For. Where "
+            "gunicorn itself ends TLS, all is well.",
+            id="hindcast.W003",
+        )

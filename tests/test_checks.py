@@ -70,28 +70,41 @@ def test_debug_on_this_machine_alone_is_fine(settings: Settings) -> None:
     assert found() == {}
 
 
-def test_a_production_environment_passes_the_deployment_checks(tmp_path: Path) -> None:
-    production = {
-        "PATH": os.environ["PATH"],
-        "HINDCAST_VAR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "scheduler.settings",
-        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        "HTTPS": "1",
-        "ALLOWED_HOSTS": "hindcast.example",
-        "DATABASE_URL": "postgres://hindcast@db.example/hindcast",
-        "BROKER_URL": "redis://broker.example:6379/0",
-    }
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "scheduler.settings",
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "HTTPS": "1",
+    "HINDCAST_BEHIND_PROXY": "1",
+    "ALLOWED_HOSTS": "hindcast.example",
+    "DATABASE_URL": "postgres://hindcast@db.example/hindcast",
+    "BROKER_URL": "redis://broker.example:6379/0",
+}
 
-    answer = subprocess.run(
+
+def checked_for_deployment(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT,
-        env=production,
+        env={"PATH": os.environ["PATH"], "HINDCAST_VAR": str(tmp_path), **PRODUCTION, **environment},
         capture_output=True,
         text=True,
     )
 
+
+def test_a_production_environment_passes_the_deployment_checks(tmp_path: Path) -> None:
+    answer = checked_for_deployment(tmp_path)
+
     assert answer.returncode == 0, answer.stderr
     assert "no issues (0 silenced)" in answer.stdout
+
+
+def test_https_where_no_proxy_is_believed_is_told_before_deployment(tmp_path: Path) -> None:
+    answer = checked_for_deployment(tmp_path, HINDCAST_BEHIND_PROXY="0")
+
+    assert answer.returncode == 1
+    assert answer.stderr.count("WARNINGS:") == 1
+    assert "(hindcast.W003) HTTPS is on and HINDCAST_BEHIND_PROXY is not" in answer.stderr
+    assert "1 issue" in answer.stderr
 
 
 def started_with(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:

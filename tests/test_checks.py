@@ -95,6 +95,13 @@ def test_a_production_environment_passes_the_deployment_checks(tmp_path: Path) -
     answer = checked_for_deployment(tmp_path)
 
     assert answer.returncode == 0, answer.stderr
+    assert "no issues (2 silenced)" in answer.stdout  # to speak for subdomains: see the settings
+
+
+def test_https_speaks_for_subdomains_only_when_it_is_told_to(tmp_path: Path) -> None:
+    answer = checked_for_deployment(tmp_path, HINDCAST_HSTS_PRELOAD="1")
+
+    assert answer.returncode == 0, answer.stderr
     assert "no issues (0 silenced)" in answer.stdout
 
 

@@ -53,6 +53,22 @@ def test_a_fresh_start_is_healthy_before_the_first_tick(client: Client, transact
     assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(("path", "code"), [("/livez", 200), ("/healthz", 200), ("/", 301), ("/livez/more", 301)])
+def test_probes_are_answered_without_tls_where_all_else_is_sent_to_it(
+    client: Client, transactional_db: None, settings: Settings, path: str, code: int
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get(path).status_code == code
+
+
+def test_a_probe_by_another_name_than_the_sites_is_refused(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["hindcast.example"]
+
+    assert client.get("/livez", headers={"Host": "10.0.0.7:8000"}).status_code == 400
+    assert client.get("/livez", headers={"Host": "hindcast.example"}).status_code == 200
+
+
 @pytest.mark.parametrize(("age", "status", "code"), [(2, "ok", 200), (70, "late", 200), (400, "down", 503)])
 def test_the_age_of_the_last_tick_decides(
     client: Client, transactional_db: None, long_ago: None, age: int, status: str, code: int

@@ -37,11 +37,19 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("HINDCAST_VAR", BASE_DIR / "var"))
 
 
+def make_var() -> None:
+    """Where Hindcast makes the folder it is its user's alone: who can read the database and logs knows everything.
+
+    One that is there stays as it is, for web and workers that share it as different users.
+    """
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def kept_secret_key() -> str:
     """The key under var/, made at the first start; two processes that start at once agree on one."""
     path = VAR_DIR / "secret_key"
     if not path.exists():
-        VAR_DIR.mkdir(parents=True, exist_ok=True)
+        make_var()
         # Written aside and then linked: nobody ever reads half a key, and the first one counts.
         with NamedTemporaryFile("w", dir=VAR_DIR, prefix="secret_key.") as file:
             file.write(get_random_secret_key() + get_random_secret_key())
@@ -116,7 +124,7 @@ TEMPLATES = [
 # --- data ----------------------------------------------------------------------------------------
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'hindcast.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    make_var()
     DATABASES["default"]["CONN_MAX_AGE"] = None
     OPTIONS_OF_OURS: dict[str, str | int] = {
         # A transaction that reads and then writes waits its turn instead of failing with "database is locked".

@@ -253,3 +253,18 @@ def test_the_secret_key_is_made_once_and_kept_for_the_owner_alone(tmp_path: Path
     assert len(keys.pop().strip()) == 100
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+@pytest.mark.parametrize("environment", [{}, {"SECRET_KEY": "x"}], ids=["for the key", "for the database"])
+def test_the_folder_of_all_files_is_made_for_its_user_alone(tmp_path: Path, environment: dict[str, str]) -> None:
+    started_with(tmp_path / "new" / "var", **environment)
+
+    assert (tmp_path / "new" / "var").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+
+    started_with(tmp_path)
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o750

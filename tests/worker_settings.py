@@ -8,10 +8,11 @@ import time_machine
 from celery.signals import beat_init, worker_ready
 
 from scheduler.settings import *  # noqa: F403
-from scheduler.settings import BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS
+from scheduler.settings import BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS, STORAGES
 from tests.own_queues import own_queues
 
 CELERY_TASK_QUEUES = own_queues(os.environ)
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # none are collected
 
 
 @beat_init.connect(weak=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.finders import get_finders
+from django.core.files.storage import Storage, storages
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -83,11 +84,21 @@ def collect_static() -> None:
         stamp.write_text(fingerprint)
 
 
-def _static_sources() -> Iterable[str]:
+def lacks_static() -> bool:
+    """Whether a file of the pages was not collected yet, so that a page that names it would fail."""
+    collected = getattr(storages["staticfiles"], "hashed_files", None)  # other storages take files as they lie
+    return collected is not None and any(path not in collected for path, _ in _static_files())
+
+
+def _static_files() -> Iterable[tuple[str, Storage]]:
     for finder in get_finders():
-        for path, storage in finder.list(NOT_SERVED):
-            status = os.stat(storage.path(path))
-            yield f"{path} {status.st_size} {status.st_mtime_ns}"
+        yield from finder.list(NOT_SERVED)
+
+
+def _static_sources() -> Iterable[str]:
+    for path, storage in _static_files():
+        status = os.stat(storage.path(path))
+        yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _with_admin(welcome: Welcome) -> Welcome:

@@ -64,6 +64,8 @@ class Command(BaseCommand):
             prepare.prepare_demo(now=datetime.now(UTC))
         elif prepare.unapplied_migrations():
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
+        elif prepare.lacks_static():
+            raise CommandError("Files of the pages are missing. Run: python manage.py collectstatic --no-input")
 
     def greet(self, address: tuple[str, int], *, demo: bool) -> bool:
         base = f"http://{address[0]}:{address[1]}"

@@ -29,6 +29,39 @@ def test_the_readme_says_what_each_permission_allows(permission: str) -> None:
     assert f"`{permission}`" in section("Who may do what")
 
 
+COMMANDS = sorted(path.stem for path in SOURCES if path.parent.name == "commands" and path.stem != "__init__")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_tells_of_every_command(command: str) -> None:
+    assert re.search(rf"`{command}[ `]", section("At the command line"))
+
+
+OPERATORS = (ROOT / "docs" / "operators.md").read_text()  # the settings of mail are there
+PROCFILE = (ROOT / "Procfile").read_text()
+READ = re.compile(r"""(?:env_[a-z]+\(|environ\.get\()\s*"([A-Z_]+)"|\$\{([A-Z_]+):-""")
+VARIABLES = {
+    one or other
+    for text in (
+        *(SOURCES[ROOT / "scheduler" / name] for name in ("settings.py", "management/commands/up.py")),
+        PROCFILE,
+    )
+    for one, other in READ.findall(text)
+}
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+def test_every_setting_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in section("Settings") + OPERATORS
+
+
+@pytest.mark.parametrize("line", PROCFILE.splitlines(), ids=lambda line: line.partition(":")[0])
+def test_the_recipe_starts_what_the_procfile_starts(line: str) -> None:
+    command = re.sub(r"\$\{[A-Z_]+:-([^}]+)\}", r"\1", line.partition(": ")[2])
+
+    assert command in " ".join(section("Run it for others").replace("\\\n", "").split())
+
+
 SCHEDULES = (ROOT / "docs" / "schedules.md").read_text()
 WORDS = [*(f"{kind.value}>" for kind in Kind), *spec._OPTIONS, *spec._CATCH_UP, *spec._OVERLAP]
 CLOCK_CHANGES = SCHEDULES.partition("## When the clocks change")[2]

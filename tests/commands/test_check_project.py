@@ -123,6 +123,12 @@ def test_a_folder_without_workflows_says_so_beside_the_data(tmp_path: Path) -> N
 
 def test_the_check_of_django_takes_a_folder(shop: Path) -> None:
     assert said(shop, command="check") == said(shop)
+    assert said(shop, "--json", command="check") == said(shop, "--json")
+
+
+def test_the_check_of_the_installation_has_no_json() -> None:
+    with pytest.raises(CommandError, match="--json goes with the folder of a project"):
+        call_command("check", "--json")
 
 
 def test_the_check_of_django_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

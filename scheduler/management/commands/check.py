@@ -1,10 +1,11 @@
 """DOOR: Django's own check, to which a folder can be handed, too, as to Digdag's."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.core.management.commands.check import Command as DjangoCheck
 
 
@@ -14,9 +15,16 @@ class Command(DjangoCheck):
         "check_project does."
     )
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--json", action="store_true", help="of a folder: print JSON instead")
+
     def handle(self, *app_labels: Any, **options: Any) -> None:
+        json = options.pop("json")
         if len(app_labels) == 1 and is_folder(app_labels[0]):
-            call_command("check_project", app_labels[0], stdout=self.stdout, stderr=self.stderr)
+            call_command("check_project", app_labels[0], json=json, stdout=self.stdout, stderr=self.stderr)
+        elif json:
+            raise CommandError("--json goes with the folder of a project.")
         else:
             super().handle(*app_labels, **options)
 

@@ -29,6 +29,7 @@ LAYERS = {
     "projects.dig": PURE,
     "projects.models": MODELS,
     "scheduler.models": MODELS,
+    "projects.access": MODELS,
     "projects.apikeys": VERBS,
     "projects.archive_files": VERBS,
     "projects.archives": VERBS,

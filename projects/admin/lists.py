@@ -11,8 +11,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 
+from projects.access import listed_for
 from projects.admin.columns import Column
-from projects.models import Project
 
 NEXT, PREVIOUS = "next", "previous"
 ROW_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -141,7 +141,7 @@ class HindcastAdmin(admin.ModelAdmin[Row]):
         rows = super().get_queryset(request)
         if self.path_to_project is None or getattr(request.user, "is_superuser", False):
             return rows
-        return rows.filter(**{f"{self.path_to_project}__in": Project.objects.visible_to(request.user)})
+        return rows.filter(listed_for(request.user, self.path_to_project))
 
     def for_list(self, rows: QuerySet[Row]) -> QuerySet[Row]:
         """What the list needs beyond `list_select_related`: prefetches, or columns to leave out."""

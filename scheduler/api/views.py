@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from projects.access import visible_projects
 from projects.models import Project, Workflow, WorkflowDefinition
 from scheduler import schedules as schedule_verbs
 from scheduler import starting
@@ -267,12 +268,8 @@ def only(rows: Sequence[Found], pk: int, what: str) -> Found:
 
 
 def project_names(request: Request) -> dict[int, str]:
-    """The projects that the caller may see, by id.
-
-    Lists read them first, because ids in a query tell the planner how many rows to expect. From a subquery it expects
-    half of all, and walks the whole table for a caller who sees little.
-    """
-    return dict(Project.objects.visible_to(request.user, key_of(request)).values_list("pk", "name"))
+    """The projects that the caller may see, by id; lists read them first."""
+    return visible_projects(request.user, key_of(request))
 
 
 def attempts_asked_for(projects: dict[int, str], query: dict[str, Any]) -> AttemptQuerySet:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from projects.access import listed_for
 from scheduler import logs
 from scheduler.models import Attempt, AttemptStatus
 from scheduler.web import log
@@ -55,8 +56,8 @@ def attempt_list(request: HttpRequest) -> HttpResponse:
     status = request.GET.get("status", "")
     status = status if status in AttemptStatus.values else ""
     before = key_of(request, "before")
-    rows = Attempt.objects.visible_to(request.user).with_names().select_related("session__workflow__schedule")
-    rows = rows.defer("definition__document", "params").order_by("-pk")
+    rows = Attempt.objects.filter(listed_for(request.user, "workflow__project")).with_names()
+    rows = rows.select_related("session__workflow__schedule").defer("definition__document", "params").order_by("-pk")
     if status:
         rows = rows.filter(status=status)
     if before is not None:

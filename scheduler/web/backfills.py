@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from projects.access import listed_for
 from scheduler.models import Attempt, AttemptStatus, Backfill
 from scheduler.models.attempt import DONE, LIVE
 from scheduler.models.backfill import Only
@@ -75,7 +76,7 @@ class BackfillRow:
 def backfill_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     before, schedule_id = key_of(request, "before"), key_of(request, "schedule")
-    rows = Backfill.objects.visible_to(request.user).order_by("-pk")
+    rows = Backfill.objects.filter(listed_for(request.user, "workflow__project")).order_by("-pk")
     rows = rows.select_related("workflow__project", "schedule", "created_by")
     if before is not None:
         rows = rows.filter(pk__lt=before)

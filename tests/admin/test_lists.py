@@ -271,6 +271,20 @@ def test_staff_see_rows_of_the_projects_that_they_may_see(
     assert hidden.status_code == 302
 
 
+@pytest.mark.parametrize("model", LARGE, ids=lambda model: model.__name__)
+def test_a_list_of_a_member_of_a_group_names_the_projects_that_it_is_of(
+    model: type, populate: Populate, make_staff: Callable[..., User], enter: Callable[[User], Client]
+) -> None:
+    populate(2)
+    client = enter(make_staff())
+
+    sql = statements(client, list_of(model))
+
+    closed = [text for text in sql if "projects_projectgroup" in text]
+    assert closed
+    assert not [text for text in closed if f'FROM "{model._meta.db_table}"' in text]
+
+
 def test_a_hostile_name_is_shown_as_text(superuser_client: Client, make_schedule: Callable[..., Schedule]) -> None:
     evil = "<script>alert(1)</script>"
     schedule = make_schedule(name=evil, project=evil)

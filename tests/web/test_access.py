@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 
 from projects import archives, secrets
-from projects.models import Revision
+from projects.models import Project, Revision
 from scheduler.backfill import backfill
 from scheduler.models import Attempt, Schedule
 from scheduler.web.urls import urlpatterns
@@ -96,6 +98,39 @@ def test_a_project_of_a_group_is_there_for_its_members(
     operator.groups.add(group)
 
     assert {status_of(page, address) for address in addresses} == {200}
+
+
+@pytest.mark.parametrize(("address", "table"), [("/attempts", "attempt"), ("/backfills", "backfill")])
+def test_a_list_names_the_projects_that_it_is_of(
+    page: Client, operator: User, schedule: Schedule, addresses: list[str], address: str, table: str
+) -> None:
+    group = Group.objects.create(name="finance")
+    schedule.workflow.project.groups.add(group)
+    operator.groups.add(group)
+
+    with CaptureQueriesContext(connection) as queries:
+        answer = page.get(address)
+
+    (read,) = [
+        query["sql"] for query in queries if f'FROM "scheduler_{table}"' in query["sql"] and "LIMIT" in query["sql"]
+    ]
+    assert answer.context["list"].rows
+    assert "projectgroup" not in read
+    assert "EXISTS" not in read
+
+
+def test_a_superusers_lists_leave_out_deleted_projects_alone(
+    page: Client, operator: User, schedule: Schedule, addresses: list[str]
+) -> None:
+    User.objects.filter(pk=operator.pk).update(is_superuser=True)
+    schedule.workflow.project.groups.add(Group.objects.create(name="finance"))
+
+    lists = ("/attempts", "/backfills")
+    before = [len(page.get(address).context["list"].rows) for address in lists]
+    Project.objects.update(deleted_at=NOW)
+
+    assert before == [2, 1]
+    assert [len(page.get(address).context["list"].rows) for address in lists] == [0, 0]
 
 
 def test_what_is_done_with_a_project_of_a_group_is_not_there_for_others(

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Count, Max, Min
 from django.urls import reverse
 
+from projects.access import listed_for
 from scheduler.models import Attempt, AttemptStatus, Schedule
+from scheduler.models.attempt import AttemptQuerySet
 from scheduler.timetable import TimetableError
 from scheduler.web.rows import REASON_LENGTH, reason_text, schedule_of, zone_of
 from scheduler.web.strips import backfill_href
 from scheduler.web.times import Moment, moment, relative
 
 SHOWN = 5
-# How many of the newest failures are looked through for ones that still stand.
-LOOKED_AT = 200
 SINCE = timedelta(days=7)
+# How many of the newest failures are read at once to find the workflows that they are of.
+LOOKED_AT = 100
+COUNTED = 10_000
+SPAN = 2_000
 
 
 @dataclass(frozen=True)
@@ -35,37 +39,68 @@ class Problem:
     reason: str
     attempt_href: str
     backfill_href: str
+    is_cut: bool
+    """There may be more of them, and earlier ones, than were counted."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Of one workflow: the latest, how many, and the session times from the first to the last."""
+
+    latest: Attempt
+    count: int
+    first: datetime
+    last: datetime
+    is_cut: bool
 
 
 def problems(user: AbstractBaseUser | AnonymousUser, now: datetime, *, may_backfill: bool) -> list[Problem]:
     """The workflows with the newest failures that no later attempt has mended."""
-    newest = Attempt.objects.filter(status=AttemptStatus.ERROR).order_by("-pk").values("pk")[:LOOKED_AT]
-    standing = Attempt.objects.visible_to(user).filter(pk__in=newest, is_latest=True)
-    rows = standing.with_names().select_related("session__workflow__project", "session__workflow__schedule")
-    by_workflow: dict[int, list[Attempt]] = defaultdict(list)
-    for attempt in rows.defer("definition__document", "params").order_by("-pk"):
-        by_workflow[attempt.session.workflow_id].append(attempt)
-    fresh = [failed for failed in by_workflow.values() if _end_of(failed[0], now) >= now - SINCE]
-    return [_problem(failed, now, may_backfill) for failed in fresh[:SHOWN]]
+    rows = Attempt.objects.filter(listed_for(user, "workflow__project"), status=AttemptStatus.ERROR, is_latest=True)
+    standing = rows.filter(finished_at__gte=now - SINCE).order_by("-pk")
+    return [_problem(failures, now, may_backfill) for failures in _counted(standing, _newest(standing))]
 
 
-def _end_of(attempt: Attempt, now: datetime) -> datetime:
-    return attempt.finished_at or now
+def _newest(standing: AttemptQuerySet) -> dict[int, Attempt]:
+    """The newest failure of each of the first SHOWN workflows.
+
+    A workflow that fails all the time hides no other one: what is found is left out of the next look.
+    """
+    rows = standing.with_names().select_related("session__workflow__schedule").defer("definition__document", "params")
+    found: dict[int, Attempt] = {}
+    more = True
+    while more and len(found) < SHOWN:
+        newest = list(rows.exclude(workflow__in=list(found))[:LOOKED_AT])
+        for attempt in newest:
+            found.setdefault(attempt.workflow_id, attempt)
+        more = len(newest) == LOOKED_AT
+    return dict(islice(found.items(), SHOWN))
 
 
-def _problem(failed: Sequence[Attempt], now: datetime, may_backfill: bool) -> Problem:
-    latest = failed[0]
+def _counted(standing: AttemptQuerySet, newest: Mapping[int, Attempt]) -> list[Failures]:
+    """What else failed of these workflows, up to COUNTED failures of all of them."""
+    of_them = standing.filter(workflow__in=list(newest)).values("pk")[:COUNTED]
+    times = Min("session__session_time"), Max("session__session_time")
+    rows = Attempt.objects.filter(pk__in=of_them).order_by().values_list("workflow").annotate(Count("pk"), *times)
+    spans = {pk: (1, latest.session.session_time, latest.session.session_time) for pk, latest in newest.items()}
+    spans.update((pk, (count, first, last)) for pk, count, first, last in rows)
+    is_cut = sum(count for count, _, _ in spans.values()) >= COUNTED
+    return [Failures(latest, *spans[pk], is_cut) for pk, latest in newest.items()]
+
+
+def _problem(failures: Failures, now: datetime, may_backfill: bool) -> Problem:
+    latest = failures.latest
     schedule = schedule_of(latest.session)
-    times = [attempt.session.session_time for attempt in failed]
     return Problem(
         workflow=latest.session.workflow.name,
         schedule_href=reverse("schedule", args=[schedule.pk]) if schedule else "",
-        count=f"{len(failed)}{'+' if len(failed) >= LOOKED_AT else ''} failed",
-        since=moment(min(times), zone_of(latest, schedule), now),
-        last=relative(_end_of(latest, now), now),
+        count=f"{failures.count:,}{'+' if failures.is_cut else ''} failed",
+        since=moment(failures.first, zone_of(latest, schedule), now),
+        last=relative(latest.finished_at or now, now),
         reason=reason_text(latest)[:REASON_LENGTH],
         attempt_href=reverse("attempt", args=[latest.pk]),
-        backfill_href=_backfill_href(schedule, min(times), max(times)) if schedule and may_backfill else "",
+        backfill_href=_backfill_href(schedule, failures.first, failures.last) if schedule and may_backfill else "",
+        is_cut=failures.is_cut,
     )
 
 
@@ -75,5 +110,5 @@ def _backfill_href(schedule: Schedule, first: datetime, last: datetime) -> str:
         slots = schedule.timetable.between(first, last + timedelta(seconds=1))
     except TimetableError:
         return ""
-    span = list(islice(slots, LOOKED_AT * 10))
+    span = list(islice(slots, SPAN))
     return backfill_href(schedule.pk, span[0].run_time, count=len(span)) if span else ""

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Group
 from django.test import Client
 
-from scheduler.models import Attempt, AttemptStatus, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
 from scheduler.timetable import Kind
+from scheduler.web import problems
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 Queries = Callable[[int], AbstractContextManager[Any]]
@@ -18,6 +20,32 @@ Queries = Callable[[int], AbstractContextManager[Any]]
 def _at_noon() -> Any:
     with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
         yield
+
+
+@pytest.fixture
+def make_failures(db: None) -> Callable[..., None]:
+    """Failed sessions of every minute, the newest now, in a few statements."""
+
+    def make(schedule: Schedule, count: int) -> None:
+        times = [NOW - timedelta(minutes=minutes) for minutes in range(count - 1, -1, -1)]
+        sessions = Session.objects.bulk_create(
+            Session(workflow=schedule.workflow, session_time=time, created_at=NOW) for time in times
+        )
+        Attempt.objects.bulk_create(
+            Attempt(
+                session=session,
+                workflow=schedule.workflow,
+                definition=schedule.definition,
+                index=1,
+                status=AttemptStatus.ERROR,
+                lane=Lane.SCHEDULED,
+                created_at=NOW,
+                finished_at=NOW,
+            )
+            for session in sessions
+        )
+
+    return make
 
 
 def test_an_empty_list_names_the_command_that_fills_it(page: Client) -> None:
@@ -57,6 +85,47 @@ def test_failures_that_still_stand_come_first_with_the_way_to_mend_them(
     assert "+load: disk full" in problems
     assert f"/attempts/{failed.pk}" in problems
     assert f"/schedules/{schedule.pk}/backfill?from=2026-03-02T07%3A00%3A00%2B00%3A00&amp;count=4" in problems
+
+
+@pytest.mark.parametrize("sees_the_noisy_one", [True, False])
+def test_a_workflow_that_fails_all_the_time_hides_no_other_one(
+    onlooker: Client,
+    make_schedule: Callable[..., Schedule],
+    make_attempt: Callable[..., Attempt],
+    make_failures: Callable[..., None],
+    sees_the_noisy_one: bool,
+) -> None:
+    quiet, noisy = make_schedule(name="nightly"), make_schedule("* * * * *", name="noisy", project="else")
+    make_attempt(quiet, NOW, status=AttemptStatus.ERROR, reason={"message": "disk full"})
+    make_failures(noisy, 201)
+    if not sees_the_noisy_one:
+        noisy.workflow.project.groups.add(Group.objects.create(name="others"))
+
+    listed = onlooker.get("/").context["problems"]
+
+    told = [(row.workflow, row.count, row.reason) for row in listed]
+    assert told == [
+        *([("noisy", "201 failed", "")] if sees_the_noisy_one else []),
+        ("nightly", "1 failed", "disk full"),
+    ]
+
+
+def test_of_very_many_failures_the_newest_are_counted(
+    page: Client,
+    schedule: Schedule,
+    make_schedule: Callable[..., Schedule],
+    make_failures: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(problems, "COUNTED", 3)
+    make_failures(make_schedule(name="nightly"), 1)
+    make_failures(schedule, 4)
+
+    html = page.get("/").content.decode()
+
+    assert "3+ failed since" in html
+    assert "1+ failed since" in html
+    assert " or earlier</span>" in html
 
 
 def test_who_may_not_backfill_gets_no_link_to_it_among_the_problems(
@@ -144,14 +213,14 @@ def test_the_list_takes_the_same_queries_for_one_schedule_and_for_fifty(
 ) -> None:
     for number in range(3):
         make_past(make_schedule(name=f"w{number}"), 3, status=AttemptStatus.ERROR)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         page.get("/")
 
     for number in range(3, 60):
         make_schedule(name=f"w{number}")
     make_past(Schedule.objects.get(workflow__name="w17"), 40)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         page.get("/")
 
 

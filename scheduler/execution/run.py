@@ -147,20 +147,23 @@ class _Run:
             self._close()
 
     def _turn(self) -> None:
-        """Start one task, or hear of one that ended, or wait."""
-        if self._tree.ready and self._beside.has_room:
-            self._start(self._tree.take(self._clock()))
+        """Wake what has waited, or start one task, or hear of one that ended, or wait."""
+        now = self._clock()
+        if (wakes_at := self._tree.wakes_at) and wakes_at <= now:
+            self._tree.wake(now)
+        elif self._tree.ready and self._beside.has_room:
+            self._start(self._tree.take(now))
         elif self._beside:
             self._hear()
         else:
             self._wait()
 
     def _start(self, task: Task) -> None:
-        """In this thread, unless another task can run meanwhile."""
+        """In this thread, unless another task can run meanwhile, now or once it has waited."""
         operator = OPERATORS[task.spec.operator]
         if not operator.in_process:
             self._journal.save()
-        alone = not self._tree.ready and not self._beside
+        alone = not self._tree.ready and not self._beside and self._tree.wakes_at is None
         if operator.in_process or alone:
             self._apply(task, self._outcome(task, every_second=self._journal.flush))
         else:
@@ -278,7 +281,6 @@ class _Run:
             self._journal.park(seconds)
             raise _Parked
         time.sleep(max(seconds, 0.0))
-        self._tree.wake(self._clock())
 
     def _cancel(self) -> None:
         """What runs beside this thread has been told to end. What has no child, and goes on, is not waited for."""

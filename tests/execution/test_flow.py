@@ -43,6 +43,28 @@ def test_no_more_run_at_the_same_time_than_the_worker_allows(execute: Execute, s
     assert max(map(int, log_of(attempt).split())) <= 2
 
 
+UNTIL_WOKEN = "for n in $(seq 200); do test -e woken && exit; sleep 0.05; done; exit 1"
+
+
+def test_a_wait_ends_in_time_while_another_task_runs(execute: Execute) -> None:
+    waits = {"+w": {"wait>": "1s"}, "+then": {"sh>": "touch woken"}}
+
+    attempt = execute({"_parallel": True, "+waits": waits, "+long": {"sh>": UNTIL_WOKEN}})
+
+    assert (attempt.status, attempt.reason) == ("success", {})
+
+
+def test_a_task_is_tried_again_in_time_while_another_one_runs(execute: Execute) -> None:
+    fails_once = {
+        "sh>": "test -e tried && touch woken; touch tried; test -e woken",
+        "_retry": {"limit": 1, "interval": 1},
+    }
+
+    attempt = execute({"_parallel": True, "+a": fails_once, "+long": {"sh>": UNTIL_WOKEN}})
+
+    assert (attempt.status, attempt.reason) == ("success", {})
+
+
 def test_tasks_that_need_the_projects_files_at_the_same_moment_all_have_them(execute: Execute) -> None:
     tasks = {f"+t{number}": {"sh>": "cat deep/data"} for number in range(4)}
 

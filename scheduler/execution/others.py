@@ -20,12 +20,16 @@ from scheduler.starting import AttemptConflict, start
 
 @dataclass(frozen=True)
 class OtherWorkflows:
-    """`Others` of the operators, as the attempt `attempt_id` of the definition `definition_id` sees them."""
+    """`Others` of the operators, as the attempt `attempt_id` of the definition `definition_id` sees them.
+
+    `retries` says which try of its task this is.
+    """
 
     definition_id: int
     attempt_id: int
     archive: str
     clock: Callable[[], datetime]
+    retries: tuple[int, ...] = ()
 
     def document(self, path: str, *, within: str) -> tuple[Mapping[str, Any], str]:
         whole = posixpath.normpath(posixpath.join(within, path.removesuffix(SUFFIX)))
@@ -55,7 +59,7 @@ class OtherWorkflows:
             return start(
                 definition_id=definition.pk,
                 session_time=session_time,
-                retry_attempt_name=f"required-by-{self.attempt_id}" if again else None,
+                retry_attempt_name=self._rerun_name() if again else None,
                 params=params,
                 now=self.clock(),
             ).pk
@@ -67,6 +71,11 @@ class OtherWorkflows:
     def status(self, attempt_id: int) -> str | None:
         status = Attempt.objects.filter(pk=attempt_id).values_list("status", flat=True).first()
         return None if status and status not in DONE else status or "gone"
+
+    def _rerun_name(self) -> str:
+        """The same in every delivery of this attempt; another one in each try, which is to look at a run of its own."""
+        tried = self.retries if any(self.retries) else ()
+        return "-".join(["required-by", str(self.attempt_id), *map(str, tried)])
 
     def _definition(self, name: str) -> WorkflowDefinition:
         there = WorkflowDefinition.objects.filter(revision__definitions=self.definition_id)

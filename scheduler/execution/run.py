@@ -219,7 +219,9 @@ class _Run:
             write=log.write,
             workspace=partial(self._workspace.path, task.folder),
             spawn=partial(self._spawn, log, task.folder, every_second),
-            others=OtherWorkflows(self._facts.definition_id, self._facts.attempt_id, self._archive, self._clock),
+            others=OtherWorkflows(
+                self._facts.definition_id, self._facts.attempt_id, self._archive, self._clock, task.retries_around
+            ),
             secret=self._secrets.reveal,
             revealed=partial(render, lookup=variables.__getitem__, reveal=self._secrets.reveal),
         )

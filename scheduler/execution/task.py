@@ -81,6 +81,11 @@ class Task:
     def retries(self) -> int:
         return int(self.kept.get("retries", 0))
 
+    @property
+    def retries_around(self) -> tuple[int, ...]:
+        """Which try this is: `retries` of it and of what is around it, outwards, where there is a `_retry`."""
+        return tuple(around.retries for around in self.path() if around.spec.retry.limit)
+
     def failed_child(self) -> "Task | None":
         """The first that failed, in the document's order."""
         return next((child for child in self.children if child.state in FAILED), None)

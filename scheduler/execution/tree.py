@@ -312,7 +312,7 @@ class Tree:
         task.error = error
         if task.retries < task.spec.retry.limit:
             until = self._now + timedelta(seconds=task.spec.retry.wait(task.retries))
-            task.kept = {**task.kept, "retries": task.retries + 1}
+            task.kept = {"retries": task.retries + 1}  # what the failed try kept is no business of the next one
             self._wait(task, until)
         elif task.spec.error and not any(made.kind == ERROR for made in task.made):
             self._come_up(task, task.spec.error, {"error": dict(error)})

@@ -1,6 +1,7 @@
 """Workflows whose tasks do not simply follow one another, run in this process."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,3 +312,31 @@ def test_require_runs_a_failed_session_again_when_asked(queue: Any, beside: Call
     assert finish(attempt).status == "success"
 
     assert [one.name for one in other.attempts.order_by("index")] == ["", f"required-by-{attempt.pk}"]
+
+
+RERUN = {"require>": "other", "rerun_on": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("document", "reruns"),
+    [
+        ({"+a": {**RERUN, "_retry": 1}}, ["1"]),
+        ({"+g": {"_retry": 1, "+a": RERUN}}, ["1"]),
+        ({"+g": {"_retry": 1, "+a": {**RERUN, "_retry": 1}}}, ["1-0", "0-1"]),
+    ],
+)
+def test_a_retry_of_require_runs_what_failed_once_more(
+    queue: Any, beside: Callable[..., None], tmp_path: Path, document: Mapping[str, Any], reruns: list[str]
+) -> None:
+    attempt = queue(document)
+    fails = f"echo >> {tmp_path}/runs; test $(wc -l < {tmp_path}/runs) -gt {len(reruns)}"
+    beside(attempt, "other", {"+x": {"sh>": fails}})
+
+    assert finish(attempt).status == "success"
+
+    other = Session.objects.exclude(pk=attempt.session_id).get()
+    assert [(one.name, one.status) for one in other.attempts.order_by("index")] == [
+        ("", "error"),
+        *((f"required-by-{attempt.pk}-{rerun}", "error") for rerun in reruns[:-1]),
+        (f"required-by-{attempt.pk}-{reruns[-1]}", "success"),
+    ]

@@ -136,6 +136,20 @@ def test_retry_runs_a_task_again_and_waits_in_between() -> None:
     assert played.tree.tasks[1].error == {}
 
 
+def test_a_retry_knows_nothing_of_what_the_failed_try_kept() -> None:
+    tree = tree_of({"+a": echo(_retry=1, _check=echo())})
+    task = tree.take(NOW)
+    tree.try_later(task, {"since": "long ago"}, at=NOW, now=NOW)
+    tree.wake(NOW)
+    tree.succeed(tree.take(NOW), {}, Made({"+one": echo()}), NOW)
+    tree.fail(tree.take(NOW), BROKEN, NOW)
+
+    tree.wake(NOW)
+
+    assert tree.take(NOW) is task
+    assert task.kept == {"retries": 1}
+
+
 def test_a_group_is_retried_from_its_first_task() -> None:
     played = Played(tree_of({"+g": {"_retry": 1, "+a": echo(), "+b": echo()}}), fails={"+g+b": 1})
 

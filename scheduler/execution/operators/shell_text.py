@@ -1,8 +1,9 @@
 """`${x}` in a shell command as a quoted reference to an environment variable. PURE.
 
 The text is read as the shell reads it, to know the quotes around each `${x}`. Should the two ever disagree, a value
-may arrive split or not at all, but never as code, since only references stand in the text. Where a reference
-cannot be made safe (arithmetic, backticks, a quoted here-document) it is refused. `\\${x}` stays as it is.
+may arrive split or not at all, since only references stand in the text. Where a reference cannot be made safe
+(backticks, a quoted here-document) it is refused, and so it is where bash and ksh evaluate a value (arithmetic, and
+what `shell_evaluation` finds): there it would be code. `\\${x}` stays as it is.
 """
 
 import re
@@ -11,7 +12,8 @@ from enum import Enum
 from functools import partial
 
 from scheduler.execution.expressions import one_budget
-from scheduler.execution.template import OPENING, Lookup, Reference, TemplateError, reference_at, resolve_at
+from scheduler.execution.operators.shell_evaluation import MARK, evaluated
+from scheduler.execution.template import Lookup, Reference, TemplateError, reference_at, resolve_at
 
 HERE_DOCUMENT = re.compile(r"<<(-?)[ \t]*((?:\\.|'[^'\n]*'|\"[^\"\n]*\"|[^\s;&|<>()'\"\\])+)")
 
@@ -26,9 +28,35 @@ class Place(Enum):
     HERE = "in a here-document"
     QUOTED_HERE = "in a here-document with a quoted delimiter"
     ARITHMETIC = "inside $((…))"
+    SUM = "inside ((…))"
     PARENTHESES = "in parentheses inside $((…))"
+    BRACKETS = "inside $[…]"
+    OFFSET = "inside ${name:…}"
     BACKTICKS = "between backticks"
 
+
+# What else the shell computes: what opens it, and how it ends.
+COMPUTED = {
+    Place.ARITHMETIC: "))",
+    Place.SUM: "))",
+    Place.PARENTHESES: ")",
+    Place.BRACKETS: "]",
+    Place.OFFSET: "}",
+}
+NESTED = {"(": Place.PARENTHESES, "[": Place.BRACKETS, "{": Place.OFFSET}
+OPENINGS = (
+    (re.compile(r"\$\(\("), Place.ARITHMETIC),
+    (re.compile(r"\$\("), Place.PLAIN),
+    (re.compile(r"\$\["), Place.BRACKETS),
+    (re.compile(r"\$\{[a-z]+:(?![-=?+])"), Place.OFFSET),
+    (re.compile(r"`"), Place.BACKTICKS),
+)
+IN_QUOTES = re.compile(r"[^\w=+-]")  # what means nothing there, or something else
+SHELL_FIRST = "put it into a shell variable first."
+CHECK_FIRST = (
+    "the shell may run its value as code there. Compute in the expression, as in ${n + 1}, or check the value first: "
+    "n=${n}; case $n in ''|*[!0-9]*) exit 1;; esac."
+)
 
 WRITTEN = {
     Place.PLAIN: '"${{{}}}"',
@@ -51,43 +79,49 @@ def referenced(command: str, lookup: Lookup) -> tuple[str, dict[str, str]]:
 
 def read(command: str, resolve: Resolve) -> tuple[str, dict[str, str]]:
     """`referenced`, by whatever gives the values. Raises TemplateError for a place where none can stand."""
-    reader = _Reader(command, resolve)
-    return reader.read(), reader.values
+    values: dict[str, str] = {}
+    return _Reader(command, resolve, values, Place.PLAIN).read(), values
 
 
 class _Reader:
-    def __init__(self, command: str, resolve: Resolve) -> None:
+    def __init__(self, command: str, resolve: Resolve, values: dict[str, str], place: Place) -> None:
         self._command = command
         self._resolve = resolve
         self._at = 0
         self._out: list[str] = []
-        self._stack = [Place.PLAIN]
+        self._outline: list[str] = []
+        self._stack = [place]
         self._here: list[tuple[str, bool, bool]] = []
-        self.values: dict[str, str] = {}
+        self._values = values
+        self._expressions: dict[int, str] = {}
 
     def read(self) -> str:
         while self._at < len(self._command):
             if not self._reference():
                 self._step()
+        if self._expressions and (found := evaluated("".join(self._outline))):
+            raise _refused(self._expressions[found[0]], found[1], CHECK_FIRST)
         return "".join(self._out)
 
     def _reference(self) -> bool:
         found = reference_at(self._command, self._at)
         if found is None:
             return False
-        written, self._at = self._written(self._command, self._at, found, self._stack[-1])
-        self._out.append(written)
+        self._out.append(self._written(found, self._stack[-1]))
         return True
 
-    def _written(self, text: str, at: int, found: Reference, place: Place) -> tuple[str, int]:
-        """What stands for the reference at `at`, and the place after it."""
+    def _written(self, found: Reference, place: Place) -> str:
+        """What stands for the reference; goes on behind it."""
         if place not in WRITTEN:
-            message = f"${{{found.expression}}} cannot stand {place.value}; put it into a shell variable first."
-            raise TemplateError(message, found.expression)
-        value, reference = ("", found) if place is Place.COMMENT else self._resolve(text, at)
-        name = f"HC_{len(self.values) + 1}"
-        self.values[name] = value
-        return WRITTEN[place].format(name), reference.end
+            raise _refused(found.expression, place.value, CHECK_FIRST if place in COMPUTED else SHELL_FIRST)
+        value, reference = ("", found) if place is Place.COMMENT else self._resolve(self._command, self._at)
+        self._at = reference.end
+        number = len(self._values) + 1
+        self._values[f"HC_{number}"] = value
+        if place is not Place.COMMENT:
+            self._expressions[number] = found.expression
+            self._outline.append(f"{MARK}{number}{MARK}")
+        return WRITTEN[place].format(f"HC_{number}")
 
     def _step(self) -> None:
         match self._stack[-1]:
@@ -101,11 +135,15 @@ class _Reader:
                 self._comment()
             case Place.BACKTICKS:
                 self._backticks()
+            case Place.HERE:
+                self._here_text()
+            case Place.QUOTED_HERE:
+                self._take()
             case _:
-                self._arithmetic()
+                self._computed()
 
     def _plain(self) -> None:
-        if self._escape() or self._opens() or self._here_document():
+        if self._escape() or self._opens() or self._sum() or self._here_document():
             return
         letter = self._take()
         if letter == "'":
@@ -129,41 +167,51 @@ class _Reader:
         if not self._escape():
             self._until("`")
 
-    def _arithmetic(self) -> None:
-        inside = self._stack[-1] is Place.PARENTHESES
-        if not inside and self._command.startswith("))", self._at):
-            self._take(2)
+    def _here_text(self) -> None:
+        if not (self._escape() or self._opens()):
+            self._take()
+
+    def _computed(self) -> None:
+        closing = COMPUTED[self._stack[-1]]
+        if self._command.startswith(closing, self._at):
+            self._take(len(closing))
             self._stack.pop()
-            return
-        letter = self._take()
-        if letter == "(":
-            self._stack.append(Place.PARENTHESES)
-        elif letter == ")" and inside:
-            self._stack.pop()
+        elif inner := NESTED.get(self._take()):
+            self._stack.append(inner)
 
     def _escape(self) -> bool:
         if self._command[self._at] != "\\":
             return False
-        self._take(2)
+        self._take(2, outline=IN_QUOTES.sub("_", self._command[self._at + 1 : self._at + 2].strip("\n")))
         return True
 
     def _opens(self) -> bool:
-        for opening, place in (("$((", Place.ARITHMETIC), ("$(", Place.PLAIN), ("`", Place.BACKTICKS)):
-            if self._command.startswith(opening, self._at):
-                self._take(len(opening))
+        for opening, place in OPENINGS if self._command[self._at] in "$`" else ():
+            if found := opening.match(self._command, self._at):
+                self._take(len(found[0]), outline="$(" if place is Place.PLAIN else "_")
                 self._stack.append(place)
                 return True
         return False
 
+    def _sum(self) -> bool:
+        if not self._command.startswith("((", self._at):
+            return False
+        self._take(2, outline="_")
+        self._stack.append(Place.SUM)
+        return True
+
     def _until(self, closing: str) -> None:
-        if self._take() == closing:
+        if self._command[self._at] == closing:
+            self._take(outline="")
             self._stack.pop()
+        else:
+            self._take()
 
     def _comment(self) -> None:
         if self._command[self._at] == "\n":
             self._stack.pop()  # the newline itself is read outside the comment
         else:
-            self._take()
+            self._take(outline="")
 
     def _here_document(self) -> bool:
         if self._command.startswith("<<<", self._at):  # a here-string of bash: a word like any other
@@ -179,11 +227,14 @@ class _Reader:
 
     def _here_bodies(self) -> None:
         for delimiter, strips_tabs, quoted in self._here:
+            body = ""
             while self._at < len(self._command):
                 line = self._line()
-                self._out.append(self._here_line(line, Place.QUOTED_HERE if quoted else Place.HERE))
+                body += line
                 if (line.lstrip("\t") if strips_tabs else line).rstrip("\n") == delimiter:
                     break
+            place = Place.QUOTED_HERE if quoted else Place.HERE
+            self._out.append(_Reader(body, self._resolve, self._values, place).read())
         self._here = []
 
     def _line(self) -> str:
@@ -191,20 +242,19 @@ class _Reader:
         line, self._at = self._command[self._at : end], end
         return line
 
-    def _here_line(self, line: str, place: Place) -> str:
-        out, at = [], 0
-        while (opening := OPENING.search(line, at)) and (found := reference_at(line, opening.start())):
-            out.append(line[at : opening.start()])
-            written, at = self._written(line, opening.start(), found, place)
-            out.append(written)
-        return "".join(out) + line[at:]
-
     def _starts_word(self) -> bool:
         before = "".join(self._out[-2:])[-2:-1]
         return before == "" or before in " \t\n;&|()"
 
-    def _take(self, count: int = 1) -> str:
+    def _take(self, count: int = 1, outline: str | None = None) -> str:
         taken = self._command[self._at : self._at + count]
         self._out.append(taken)
+        if outline is None:
+            outline = taken.strip("'\"") if self._stack[-1] is Place.PLAIN else IN_QUOTES.sub("_", taken)
+        self._outline.append(outline)
         self._at += count
         return taken
+
+
+def _refused(expression: str, place: str, advice: str) -> TemplateError:
+    return TemplateError(f"${{{expression}}} cannot stand {place}; {advice}", expression)

@@ -33,14 +33,15 @@ def retry_failed(
 ) -> Plan:
     """Backfill, under the new name, those sessions of `backfill` whose latest attempt failed or was killed.
 
-    They run all of their tasks, by the revision that the schedule has now, in the pool of `backfill`. An empty plan:
-    none of them failed, or all that did are being run again. Raises InvalidInput naming `attempt_name`; ScheduleGone;
-    ScheduleNotFound; BackfillConflict naming every session that has an attempt of that name. Nothing is written in
-    any of these cases.
+    They run all of their tasks, by the revision that the schedule has now, as many at once and in the same pool
+    as `backfill`. An empty plan: none of them failed, or all that did are being run again. Raises InvalidInput naming
+    `attempt_name`; ScheduleGone; ScheduleNotFound; BackfillConflict naming every session that has an attempt of that
+    name. Nothing is written in any of these cases.
     """
     if backfill.schedule_id is None:
         raise ScheduleGone(backfill)
-    request = checked(Request(attempt_name, backfill.from_time, pool_id=backfill.pool_id))
+    pace, pool_id = backfill.concurrency, backfill.pool_id
+    request = checked(Request(attempt_name, backfill.from_time, concurrency=pace, pool_id=pool_id))
     with transaction.atomic():
         schedule = locked(backfill.schedule_id)
         failed = list(failed_of(backfill.pk).values_list("session__session_time", "last_executed_session_time"))

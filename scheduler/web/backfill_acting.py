@@ -26,7 +26,7 @@ from scheduler.web.asking import Button, ask
 from scheduler.web.backfilling import PlanChanged, conflict_text
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import BACKFILL, RUN, Link, Page, signed_in
-from scheduler.web.plan_table import plan_table, sessions_text
+from scheduler.web.plan_table import pace_text, plan_table, sessions_text
 from scheduler.web.times import in_zone, zone_or_utc
 
 
@@ -153,8 +153,8 @@ def _ask_to_retry(
     return ask(
         request,
         page,
-        text="Each session of it whose latest attempt failed or was killed gets a new attempt, one after the other. "
-        "All tasks are run, by the workflow as it is now.",
+        text="Each session of it whose latest attempt failed or was killed gets a new attempt, "
+        f"{pace_text(backfill.concurrency)}. All tasks are run, by the workflow as it is now.",
         buttons=[Button(f"Retry {sessions_text(table.sessions)}" if table and runs else "Preview")],
         back=page.crumbs[-1].href,
         form=form,

@@ -170,6 +170,16 @@ def test_each_knows_the_session_that_ran_before_it(half_failed: Backfill) -> Non
     assert [attempt.last_executed_session_time.hour for attempt in made] == [8, 10, 11]
 
 
+def test_as_many_of_what_failed_run_at_once_as_of_the_backfill(half_failed: Backfill) -> None:
+    half_failed.concurrency = 2
+
+    plan = retry_failed(half_failed, attempt_name="mend", dry_run=False, now=LATER)
+
+    assert plan.backfill
+    assert plan.backfill.concurrency == 2
+    assert Attempt.objects.filter(name="mend", released_at=LATER).count() == 2
+
+
 def test_what_failed_is_run_again_in_the_pool_of_the_backfill(half_failed: Backfill) -> None:
     usual, narrow = (Pool.objects.create(name=name, slots=1) for name in ("usual", "narrow"))
     Schedule.objects.update(pool=usual)

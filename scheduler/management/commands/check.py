@@ -1,11 +1,11 @@
 """DOOR: Django's own check, to which a folder can be handed, too, as to Digdag's."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.core.management.base import CommandParser
 from django.core.management.commands.check import Command as DjangoCheck
 
 
@@ -15,7 +15,7 @@ class Command(DjangoCheck):
         "check_project does."
     )
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="of a folder: print JSON instead")
 

@@ -30,6 +30,13 @@ class TrackablePeriodicTaskAdmin(PeriodicTaskAdmin):  # type: ignore[misc] # dja
         may_change = request.user.has_perm("django_celery_beat.change_periodictask")
         return may_change and request.user.has_perm("projects.add_revision")
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The package's own, which ask for no permission, are for those who may change the tasks."""
+        actions: dict[str, Any] = super().get_actions(request)
+        if self.has_change_permission(request):
+            return actions
+        return {name: action for name, action in actions.items() if name not in PeriodicTaskAdmin.actions}
+
     @admin.action(description=TRACK, permissions=["track"])
     def track(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         return track_action.respond(self, request, rows, now=timezone.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -15,21 +15,32 @@ from projects.access import listed_for
 from scheduler.models import Attempt, AttemptStatus, Schedule
 from scheduler.models.attempt import AttemptQuerySet
 from scheduler.timetable import TimetableError
+from scheduler.web.plan_table import sessions_text
 from scheduler.web.rows import REASON_LENGTH, reason_text, schedule_of, zone_of
 from scheduler.web.strips import backfill_href
-from scheduler.web.times import Moment, moment, relative
+from scheduler.web.times import Moment, local_text, moment, relative
 
 SHOWN = 5
 SINCE = timedelta(days=7)
 # How many of the newest failures are read at once to find the workflows that they are of.
 LOOKED_AT = 100
 COUNTED = 10_000
+# From the first failure to the last, in sessions: what a backfill of them counts.
 SPAN = 2_000
 
 
 @dataclass(frozen=True)
+class Offer:
+    """The backfill form, filled in. `text` says how many sessions it runs where that is more than what failed."""
+
+    href: str
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Problem:
-    """The failures of one workflow. `backfill_href` runs them again, where there is a schedule to do it with."""
+    """The failures of one workflow. `backfill` runs them again, where there is a schedule to do it with."""
 
     workflow: str
     schedule_href: str
@@ -38,7 +49,7 @@ class Problem:
     last: str
     reason: str
     attempt_href: str
-    backfill_href: str
+    backfill: Offer | None
     is_cut: bool
     """There may be more of them, and earlier ones, than were counted."""
 
@@ -91,24 +102,35 @@ def _counted(standing: AttemptQuerySet, newest: Mapping[int, Attempt]) -> list[F
 def _problem(failures: Failures, now: datetime, may_backfill: bool) -> Problem:
     latest = failures.latest
     schedule = schedule_of(latest.session)
+    where = zone_of(latest, schedule)
     return Problem(
         workflow=latest.session.workflow.name,
         schedule_href=reverse("schedule", args=[schedule.pk]) if schedule else "",
         count=f"{failures.count:,}{'+' if failures.is_cut else ''} failed",
-        since=moment(failures.first, zone_of(latest, schedule), now),
+        since=moment(failures.first, where, now),
         last=relative(latest.finished_at or now, now),
         reason=reason_text(latest)[:REASON_LENGTH],
         attempt_href=reverse("attempt", args=[latest.pk]),
-        backfill_href=_backfill_href(schedule, failures.first, failures.last) if schedule and may_backfill else "",
+        backfill=_offer(failures, schedule, where) if schedule and may_backfill else None,
         is_cut=failures.is_cut,
     )
 
 
-def _backfill_href(schedule: Schedule, first: datetime, last: datetime) -> str:
-    """The form, filled in so that it runs from the first failure to the last."""
+def _offer(failures: Failures, schedule: Schedule, where: tzinfo) -> Offer | None:
+    """Runs from the first failure to the last; to the end of the schedule where they are further apart than SPAN."""
     try:
-        slots = schedule.timetable.between(first, last + timedelta(seconds=1))
+        slots = schedule.timetable.between(failures.first, failures.last + timedelta(seconds=1))
     except TimetableError:
-        return ""
-    span = list(islice(slots, SPAN))
-    return backfill_href(schedule.pk, span[0].run_time, count=len(span)) if span else ""
+        return None
+    span = list(islice(slots, SPAN + 1))
+    if not span:
+        return None
+    name, begin = schedule.workflow.name, span[0].run_time
+    if failures.is_cut or len(span) > SPAN:
+        label = f"Backfill {name} from {local_text(span[0].session_time, where)} on"
+        return Offer(backfill_href(schedule.pk, begin), "Backfill", label)
+    href, to_the_last = backfill_href(schedule.pk, begin, count=len(span)), "from the first failure to the last"
+    if len(span) <= failures.count:
+        return Offer(href, "Backfill", f"Backfill {name} {to_the_last}")
+    text = f"Backfill {sessions_text(len(span))}"
+    return Offer(href, text, f"{text} of {name} {to_the_last}")

@@ -42,20 +42,39 @@ def unseal(sealed: str, *, owner: Owner) -> str:
     return str(value)
 
 
+@sensitive_variables()
+def resealed(sealed: str, *, owner: Owner) -> str | None:
+    """The same value, sealed with the key that seals now; None where it is. Raises Unsealable."""
+    value = unseal(sealed, owner=owner)
+    return None if _opens(_fernets()[0], sealed) else seal(value, owner=owner)
+
+
 def wrong_keys(texts: Sequence[str]) -> list[int]:
     """Which of HINDCAST_SECRETS_KEYS, counted from 1, are no keys."""
     return [position for position, text in enumerate(texts, 1) if not _is_key(text)]
 
 
 def _box() -> MultiFernet:
-    return _box_of(tuple(settings.HINDCAST_SECRETS_KEYS), settings.SECRET_KEY)
+    return MultiFernet(_fernets())
+
+
+def _fernets() -> list[Fernet]:
+    return _fernets_of(tuple(settings.HINDCAST_SECRETS_KEYS), settings.SECRET_KEY)
 
 
 @lru_cache(maxsize=4)
 @sensitive_variables()
-def _box_of(texts: tuple[str, ...], secret_key: str) -> MultiFernet:
+def _fernets_of(texts: tuple[str, ...], secret_key: str) -> list[Fernet]:
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hindcast secrets").derive(secret_key.encode())
-    return MultiFernet([Fernet(text) for text in [*texts, urlsafe_b64encode(derived).decode()]])
+    return [Fernet(text) for text in [*texts, urlsafe_b64encode(derived).decode()]]
+
+
+def _opens(key: Fernet, sealed: str) -> bool:
+    try:
+        key.decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def _is_key(text: str) -> bool:

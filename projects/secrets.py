@@ -1,7 +1,8 @@
-"""VERBS on a project's secrets: put, delete, list the keys; and `reveal`, which is for the worker alone."""
+"""VERBS on secrets of projects: put, delete, list the keys, reseal; and `reveal`, which is for the worker alone."""
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -98,6 +99,37 @@ def reveal_all(project_id: int) -> dict[str, SecretValue]:
         with suppress(sealing.Unsealable):
             found[key] = SecretValue(sealing.unseal(sealed, owner=(project_id, key)))
     return found
+
+
+@dataclass
+class Resealing:
+    """What became of all secrets: how many were sealed anew, how many need not be, and which cannot be opened."""
+
+    resealed: int = 0
+    current: int = 0
+    unreadable: list[Secret] = field(default_factory=list)
+
+
+def reseal_all(*, dry_run: bool) -> Resealing:
+    """Seal every secret with the key that seals now, one by one; one that is set meanwhile stays as it is set then."""
+    done = Resealing()
+    for pk in list(Secret.objects.order_by("pk").values_list("pk", flat=True)):
+        secret = Secret.objects.select_related("project").filter(pk=pk).first()
+        if secret is not None:
+            _reseal(secret, done, dry_run=dry_run)
+    return done
+
+
+def _reseal(secret: Secret, done: Resealing, *, dry_run: bool) -> None:
+    try:
+        sealed = sealing.resealed(secret.sealed, owner=(secret.project_id, secret.key))
+    except sealing.Unsealable:
+        done.unreadable.append(secret)
+        return
+    if sealed is None:
+        done.current += 1
+    elif dry_run or Secret.objects.filter(pk=secret.pk, sealed=secret.sealed).update(sealed=sealed):
+        done.resealed += 1
 
 
 def check_key(key: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from projects.models import NAME_LENGTH, ApiKey, Project, Workflow
+from scheduler.models.attempt import Attempt
 
 
 class Only(models.TextChoices):
@@ -22,6 +24,15 @@ class Only(models.TextChoices):
 class BackfillQuerySet(models.QuerySet["Backfill"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> BackfillQuerySet:
         return self.filter(workflow__project__in=Project.objects.visible_to(user, key))
+
+    def with_names(self) -> BackfillQuerySet:
+        """Everything that a list shows of a backfill, in one query.
+
+        `timezone` is that of its schedule; once that is gone, that of the workflow as its last attempt ran it.
+        """
+        last = Attempt.objects.filter(backfill=OuterRef("pk")).order_by("-pk")
+        zone = Coalesce("schedule__timezone", Subquery(last.values("definition__timezone")[:1]), Value("UTC"))
+        return self.select_related("workflow__project", "schedule", "created_by").annotate(timezone=zone)
 
 
 class Backfill(models.Model):

@@ -76,8 +76,7 @@ class BackfillRow:
 def backfill_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     before, schedule_id = key_of(request, "before"), key_of(request, "schedule")
-    rows = Backfill.objects.filter(listed_for(request.user, "workflow__project")).order_by("-pk")
-    rows = rows.select_related("workflow__project", "schedule", "created_by")
+    rows = Backfill.objects.filter(listed_for(request.user, "workflow__project")).with_names().order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     if schedule_id is not None:
@@ -106,9 +105,14 @@ def backfill_rows(backfills: Sequence[Backfill], now: datetime) -> list[Backfill
     return [backfill_row(row, progress(counts[row.pk]), now) for row in backfills]
 
 
+def zone_name_of(backfill: Backfill) -> str:
+    """Needs `with_names()`."""
+    return str(vars(backfill)["timezone"])
+
+
 def backfill_row(backfill: Backfill, state: Progress, now: datetime) -> BackfillRow:
     schedule = backfill.schedule
-    where = zone_or_utc(schedule.timezone if schedule else "UTC")
+    where = zone_or_utc(zone_name_of(backfill))
     return BackfillRow(
         href=reverse("backfill", args=[backfill.pk]),
         name=backfill.name,
@@ -154,12 +158,12 @@ def backfill_page(request: HttpRequest, backfill_id: int) -> HttpResponse:
     crumbs = workflow_crumbs(backfill.workflow, backfill.schedule)
     if backfill.schedule:
         crumbs.append(Link("Backfills", f"{reverse('backfills')}?schedule={backfill.schedule.pk}"))
-    where = zone_or_utc(backfill.schedule.timezone if backfill.schedule else "UTC")
+    zone_name = zone_name_of(backfill)
     facts = {
         "page": Page(title=backfill.name, at="backfills", crumbs=crumbs),
-        "zone": backfill.schedule.timezone if backfill.schedule else "UTC",
-        "from_time": moment(backfill.from_time, where, now),
-        "to_time": moment(backfill.to_time, where, now),
+        "zone": zone_name,
+        "from_time": moment(backfill.from_time, zone_or_utc(zone_name), now),
+        "to_time": moment(backfill.to_time, zone_or_utc(zone_name), now),
         "only": "" if backfill.only == Only.ALL else backfill.get_only_display().lower(),
         "pace": pace_text(backfill.concurrency),
         **_live_facts(request, backfill, now),
@@ -176,7 +180,7 @@ def backfill_progress(request: HttpRequest, backfill_id: int) -> HttpResponse:
 
 
 def _visible(request: HttpRequest, backfill_id: int) -> Backfill:
-    rows = Backfill.objects.visible_to(request.user).select_related("workflow__project", "schedule", "created_by")
+    rows = Backfill.objects.visible_to(request.user).with_names()
     return get_object_or_404(rows, pk=backfill_id)
 
 
@@ -241,7 +245,7 @@ def _grid(backfill: Backfill, attempts: QuerySet[Attempt], after: int | None, no
     if after is not None:
         rows = rows.filter(pk__gt=after)
     found = list(rows[: GRID_SIZE + 1])
-    zone_name = backfill.schedule.timezone if backfill.schedule else "UTC"
+    zone_name = zone_name_of(backfill)
     last = found[:GRID_SIZE][-1].pk if found else None
     marks = [_mark(attempt, zone_name, now) for attempt in found]
     return key_page(marks, size=GRID_SIZE, key="after", last=last, start=after, kept={})

@@ -221,7 +221,7 @@ def session_row(schedule: Schedule, session: Session, now: datetime) -> SessionR
 
 
 def recent_backfills(schedule: Schedule, now: datetime) -> Sequence[BackfillRow]:
-    rows = Backfill.objects.filter(schedule=schedule.pk).select_related("created_by", "workflow__project", "schedule")
+    rows = Backfill.objects.filter(schedule=schedule.pk).with_names()
     return backfill_rows(list(rows.order_by("-pk")[:5]), now)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from scheduler.models import Session
+from scheduler.models import Attempt, Schedule, Session
 from scheduler.web.crumbs import session_crumbs
 from scheduler.web.frame import BACKFILL, Page, is_staff, signed_in
 from scheduler.web.paging import key_of, key_page
@@ -27,8 +29,6 @@ def session_page(request: HttpRequest, session_id: int) -> HttpResponse:
     rows = Session.objects.visible_to(request.user).select_related("workflow__project", "workflow__schedule")
     session = get_object_or_404(rows, pk=session_id)
     schedule = schedule_of(session)
-    zone_name = schedule.timezone if schedule else "UTC"
-    where = zone_or_utc(zone_name)
     before = key_of(request, "before")
     attempts = session.attempts.select_related("definition").defer("definition__document", "params").order_by("-index")
     if before is not None:
@@ -36,6 +36,8 @@ def session_page(request: HttpRequest, session_id: int) -> HttpResponse:
     found = list(attempts[: PAGE_SIZE + 1])
     for attempt in found:
         attempt.session = session
+    zone_name = _zone_name(schedule, found)
+    where = zone_or_utc(zone_name)
     run_time, clock_change = slot_facts(schedule, session.session_time)
     facts = {
         "page": Page(
@@ -61,3 +63,10 @@ def session_page(request: HttpRequest, session_id: int) -> HttpResponse:
         "admin_href": reverse("admin:scheduler_session_change", args=[session.pk]) if is_staff(request) else "",
     }
     return render(request, "hindcast/session.html", facts)
+
+
+def _zone_name(schedule: Schedule | None, attempts: Sequence[Attempt]) -> str:
+    """The schedule's; without one, that of the workflow as its newest attempt ran it."""
+    if schedule:
+        return schedule.timezone
+    return attempts[0].definition.timezone if attempts else "UTC"

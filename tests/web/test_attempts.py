@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from projects.models import WorkflowDefinition
 from scheduler.models import Attempt, AttemptStatus, LogChunk, Schedule, TaskRun, TaskState
+from scheduler.starting import start
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -169,6 +171,19 @@ def test_a_session_shows_all_its_attempts(
 
     rows = (*first.context["list"].rows, *second.context["list"].rows)
     assert [row.number for row in rows] == [attempt.pk for attempt in reversed(made)]
+
+
+def test_a_session_of_a_workflow_without_a_schedule_is_named_in_the_zone_of_the_workflow(
+    page: Client, make_definition: Callable[..., WorkflowDefinition], django_assert_num_queries: Any
+) -> None:
+    definition = make_definition(timezone="Asia/Tokyo")
+    attempt = start(definition_id=definition.pk, session_time=datetime(2026, 3, 2, tzinfo=UTC), now=NOW)
+
+    with django_assert_num_queries(5):
+        html = page.get(f"/sessions/{attempt.session_id}").content.decode()
+
+    assert "<h1>Session 2026-03-02 09:00 +09:00</h1>" in html
+    assert "Asia/Tokyo" in html
 
 
 def test_a_session_without_attempts_says_how_to_get_one(

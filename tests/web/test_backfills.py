@@ -179,6 +179,21 @@ def test_a_backfill_outlives_its_schedule(
     assert page.get(f"/sessions/{row.attempts.first().session_id}").status_code == 200
 
 
+def test_a_backfill_whose_schedule_is_gone_is_told_in_the_zone_of_its_workflow(
+    page: Client, make_schedule: Callable[..., Schedule], make_backfill: Callable[..., Backfill]
+) -> None:
+    schedule = make_schedule(timezone="Asia/Tokyo", name="tokyo")
+    row = make_backfill(of=schedule)
+    schedule.delete()
+
+    facts, (listed,) = page.get(f"/backfills/{row.pk}").context, page.get("/backfills").context["list"].rows
+
+    assert facts["zone"] == "Asia/Tokyo"
+    assert facts["from_time"].local == "2026-03-02 19:00 +09:00"
+    assert facts["grid"].rows[0].title.startswith("2026-03-02 19:00 +09:00")
+    assert listed.created.local == facts["backfill"].created.local == "2026-03-02 21:00 +09:00"
+
+
 def test_the_page_takes_the_same_queries_however_many_attempts(
     page: Client,
     make_backfill: Callable[..., Backfill],

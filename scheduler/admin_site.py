@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 APPS = ("scheduler", "projects", "django_celery_beat", "auth")
 MODELS = (
-    *("Schedule", "Session", "Attempt", "Backfill", "Skip", "TaskRun", "LogChunk", "Pool"),
+    *("Schedule", "Session", "Attempt", "Backfill", "Skip", "TaskRun", "LogChunk", "LogFile", "Pool"),
     *("Project", "Workflow", "Revision", "WorkflowDefinition", "ApiKey"),
 )
 

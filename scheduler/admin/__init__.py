@@ -3,7 +3,7 @@
 from scheduler.admin.periodic_task import TrackablePeriodicTaskAdmin
 from scheduler.admin.plans import BackfillAdmin, PoolAdmin, SkipAdmin
 from scheduler.admin.project_deletion import DeletableProjectAdmin
-from scheduler.admin.runs import AttemptAdmin, LogChunkAdmin, SessionAdmin, TaskRunAdmin
+from scheduler.admin.runs import AttemptAdmin, LogChunkAdmin, LogFileAdmin, SessionAdmin, TaskRunAdmin
 from scheduler.admin.schedule import ScheduleAdmin
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "BackfillAdmin",
     "DeletableProjectAdmin",
     "LogChunkAdmin",
+    "LogFileAdmin",
     "PoolAdmin",
     "ScheduleAdmin",
     "SessionAdmin",

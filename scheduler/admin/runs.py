@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -21,12 +22,14 @@ from projects.admin.columns import (
 )
 from projects.admin.lists import KeysetAdmin, linked, row_id
 from projects.models import Project, Workflow
+from scheduler import logs
 from scheduler.admin import attempt_actions
 from scheduler.admin.cells import attempt_state, schedule_of, slot_time, task_state
-from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, Session, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, LogFile, Session, TaskRun
 
 SOME = 50  # how many workflows or backfills one search text may stand for
 EXCERPT = 160  # letters of a log piece that the list shows
+SHOWN = 50_000  # letters of a log file that its page shows
 
 
 def as_uuid(text: str) -> uuid.UUID | None:
@@ -200,7 +203,8 @@ class AttemptAdmin(KeysetAdmin[Attempt]):
     def work(self, attempt: Attempt) -> str:
         return list_links(
             (list_url("scheduler_taskrun", attempt=attempt.pk), "Tasks"),
-            (list_url("scheduler_logchunk", attempt=attempt.pk), "Log"),
+            (list_url("scheduler_logchunk", attempt=attempt.pk), "Log"),  # until it was moved
+            (list_url("scheduler_logfile", attempt=attempt.pk), "Log files"),
         )
 
 
@@ -271,3 +275,43 @@ class LogChunkAdmin(KeysetAdmin[LogChunk]):
     @admin.display(description="Text")
     def written(self, piece: LogChunk) -> str:
         return format_html('<pre class="hindcast-document">{}</pre>', piece.text)
+
+
+@admin.register(LogFile)
+class LogFileAdmin(KeysetAdmin[LogFile]):
+    path_to_project = "attempt__workflow__project"
+    list_display = (
+        "id",
+        link_column("attempt", "Attempt"),
+        "position",
+        "length",
+        "lines",
+        moment_column("written_at", "Written"),
+    )
+    list_select_related = ("attempt",)
+    list_filter = (linked("attempt", Attempt),)
+    oldest_first_with = "attempt"
+    search_fields = ("id",)
+    search_help_text = "The id of a log file."
+    sections = (
+        (None, ("attempt", "position", "name", "length", "lines", moment_column("written_at", "Written"), "written")),
+    )
+
+    @admin.display(description="Size")
+    def length(self, file: LogFile) -> str:
+        return filesizeformat(file.size)
+
+    @admin.display(description="Text")
+    def written(self, file: LogFile) -> str:
+        """The end of it, as what went wrong stands there."""
+        try:
+            text = logs.kept_text(file)
+        except logs.LogUnavailable as error:
+            return error.message
+        shown = format_html('<pre class="hindcast-document">{}</pre>', text[-SHOWN:])
+        if len(text) <= SHOWN:
+            return shown
+        whole = reverse("attempt_log_raw", args=[file.attempt_id])
+        return format_html(
+            '<p>The last {} characters. <a href="{}">The whole log of the attempt</a></p>{}', f"{SHOWN:,}", whole, shown
+        )

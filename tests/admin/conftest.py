@@ -15,6 +15,7 @@ from scheduler.models import (
     Backfill,
     Lane,
     LogChunk,
+    LogFile,
     Pool,
     Schedule,
     Session,
@@ -30,7 +31,7 @@ VIEW = tuple(
     f"{app}.view_{model}"
     for app, models in {
         "projects": ("project", "revision", "workflow", "workflowdefinition", "apikey"),
-        "scheduler": ("schedule", "session", "attempt", "backfill", "taskrun", "logchunk", "pool", "skip"),
+        "scheduler": ("schedule", "session", "attempt", "backfill", "taskrun", "logchunk", "logfile", "pool", "skip"),
     }.items()
     for model in models
 )
@@ -114,6 +115,9 @@ def populate(db: None, root: User) -> Callable[[int], None]:
                 attempt=attempt, position=0, full_name="+w", state=TaskState.GROUP_ERROR, updated_at=NOW
             )
             LogChunk.objects.create(attempt=attempt, position=0, text="hello\n" * 100, written_at=NOW)
+            LogFile.objects.create(
+                attempt=attempt, position=1, name=f"0/{attempt.pk}.1.log.gz", size=6, lines=1, written_at=NOW
+            )
             Skip.objects.create(
                 schedule=schedule, session_time=NOW + timedelta(days=1), reason=SkipReason.OVERTIME, created_at=NOW
             )

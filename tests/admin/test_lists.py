@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.contrib.staticfiles import finders
@@ -13,14 +14,30 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from projects.models import ApiKey, Project, Revision, Secret, Workflow, WorkflowDefinition
-from scheduler.models import Attempt, Backfill, LogChunk, Pool, Schedule, Session, Skip, TaskRun
+from projects.models import Allowance, ApiKey, Project, ProjectGroup, Revision, Secret, Workflow, WorkflowDefinition
+from scheduler.models import (
+    Attempt,
+    Backfill,
+    Heartbeat,
+    Leadership,
+    LogChunk,
+    LogFile,
+    Pool,
+    Schedule,
+    Session,
+    Skip,
+    TaskRun,
+)
 
+# Groups are on the page of their project; the others are counters and notes of processes.
+WITHOUT_A_LIST = {ProjectGroup, Allowance, Heartbeat, Leadership}
 MODELS = [
-    *(Project, Revision, Workflow, WorkflowDefinition, Secret, ApiKey),
-    *(Schedule, Session, Attempt, Backfill, TaskRun, LogChunk, Pool, Skip),
+    model
+    for app in ("projects", "scheduler")
+    for model in apps.get_app_config(app).get_models()
+    if model not in WITHOUT_A_LIST
 ]
-LARGE = [Session, Attempt, Backfill, TaskRun, LogChunk, Skip, Revision, WorkflowDefinition]
+LARGE = [Session, Attempt, Backfill, TaskRun, LogChunk, LogFile, Skip, Revision, WorkflowDefinition]
 Populate = Callable[[int], None]
 
 
@@ -136,6 +153,7 @@ def test_filters_do_not_keep_the_page_and_pages_keep_the_filters(superuser_clien
         (Attempt, "backfill", Backfill),
         (TaskRun, "attempt", Attempt),
         (LogChunk, "attempt", Attempt),
+        (LogFile, "attempt", Attempt),
         (Backfill, "schedule", Schedule),
         (Backfill, "workflow", Workflow),
         (Skip, "schedule", Schedule),

@@ -8,9 +8,12 @@ from django.test import Client
 from django.urls import reverse
 
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
-from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, Pool, Schedule, Session, Skip, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, LogFile, Pool, Schedule, Session, Skip, TaskRun
 
-UNTOUCHED = [Revision, Workflow, WorkflowDefinition, Schedule, Session, Attempt, Backfill, TaskRun, LogChunk, Skip]
+UNTOUCHED = [
+    *(Revision, Workflow, WorkflowDefinition),
+    *(Schedule, Session, Attempt, Backfill, TaskRun, LogChunk, LogFile, Skip),
+]
 Populate = Callable[[int], None]
 
 

@@ -68,7 +68,10 @@ def adopt(
     with transaction.atomic():
         _keep_from_deletion(revision.project_id)
         scheduled = [definition for definition in definitions if definition.pk in specs]
-        _remove_all_but(revision.project_id, [definition.workflow_id for definition in scheduled])
+        there = Schedule.objects.filter(workflow__project=revision.project_id).order_by("pk")
+        # Who moves one, or backfills it, ends first. `delete` would read what hangs on them before it waits for them.
+        list(there.select_for_update(of=("self",)).values_list("pk"))
+        there.exclude(workflow__in=[definition.workflow_id for definition in scheduled]).delete()
         return [
             _adopt(definition, specs[definition.pk], now, schedule_from or now, definition.workflow.name in cleared)
             for definition in scheduled
@@ -82,18 +85,10 @@ def _keep_from_deletion(project_id: int) -> None:
         raise ProjectNotFound(project_id)
 
 
-def _remove_all_but(project_id: int, workflows: list[int]) -> None:
-    gone = Schedule.objects.filter(workflow__project=project_id).exclude(workflow__in=workflows).order_by("pk")
-    # Before what hangs on them is read: a tick or a backfill that is under way ends first. `delete` itself locks none.
-    list(gone.select_for_update(of=("self",)).values_list("pk"))
-    gone.delete()
-
-
 def _adopt(
     definition: WorkflowDefinition, spec: ScheduleSpec, now: datetime, start: datetime, is_cleared: bool
 ) -> Schedule:
-    # Locked, so that no tick moves the cursor between here and the end.
-    schedule = Schedule.objects.select_for_update().filter(workflow=definition.workflow_id).first()
+    schedule = Schedule.objects.filter(workflow=definition.workflow_id).first()
     schedule = schedule or Schedule(workflow=definition.workflow, created_at=now)
     schedule.definition = definition
     schedule.kind = spec.timetable.kind.value

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from projects import archives, dig
-from projects.archives import BadArchive
 from projects.dig import FilesRefused
 from projects.uploads import ProjectFiles, limits
 from scheduler.execution.operators.base import TaskFailed
@@ -35,5 +34,5 @@ def _fill(files: ProjectFiles, archive: str) -> None:
     try:
         with archives.original(archive) as stored:
             files.read_from(stored, limits())
-    except (OSError, BadArchive) as error:
+    except Exception as error:  # every storage has its own
         raise TaskFailed(f"The project's files could not be read: {error}") from error

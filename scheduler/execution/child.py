@@ -167,6 +167,14 @@ class Child:
                 _kill_group(self._process.pid, number)
 
 
+def signal_name(number: int) -> str:
+    """`SIGKILL`; `signal 35` for one of those that have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _kill_group(leader: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):  # nobody is left, or only processes of another user
         os.killpg(leader, number)

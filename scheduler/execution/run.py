@@ -15,7 +15,7 @@ from scheduler.away import database_is_away
 from scheduler.errors import HindcastError
 from scheduler.execution import storable
 from scheduler.execution.beside import Answer, Beside
-from scheduler.execution.child import Child, environment
+from scheduler.execution.child import Child, environment, signal_name
 from scheduler.execution.facts import Definition, Facts, definition_of, neighbours
 from scheduler.execution.journal import Clock, Journal
 from scheduler.execution.lease import Canceled, Lease, LeaseLost, order
@@ -254,7 +254,7 @@ class _Run:
         if code == -signal.SIGTERM:
             self._ended_with_the_worker()
         if code < 0:
-            name = signal.Signals(-code).name
+            name = signal_name(-code)
             raise TaskFailed(f"The command was ended by {name}.", signal=name)
         return code
 

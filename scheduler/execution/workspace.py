@@ -44,7 +44,7 @@ class Workspace:
         self._begun = True
         try:
             self._make()
-        except (OSError, archives.BadArchive) as error:
+        except Exception as error:  # every storage has its own
             raise TaskFailed(f"The project's files could not be unpacked: {error}") from error
         self._made = True
 

@@ -51,13 +51,13 @@ def _memory(name: str) -> IO[bytes]:
 
 
 def _read(answer: IO[bytes]) -> dict[str, Any]:
-    """What the child left; empty when it ended before it could, or wrote over it."""
+    """What the child left; empty when it ended before it could, or wrote over it. Raises TaskFailed, and TooDeep."""
     answer.seek(0)
     content = answer.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise TaskFailed(f"It returned more than {MOST_BYTES} bytes.")
     try:
-        said = json.loads(content or b"{}")
+        said = storable.json_of(content or b"{}")
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -150,9 +150,11 @@ def _failure(task_id: str, state: str) -> str:
 
 
 def _state(task_id: str) -> str:
-    """Raises TryLater while the result backend is away."""
+    """Raises TryLater while the result backend is away, TooDeep for a result that cannot be read."""
     try:
         return str(app.AsyncResult(task_id).state)
+    except RecursionError:
+        raise storable.TooDeep from None
     except (OSError, *getattr(app.backend, "connection_errors", ()), *getattr(app.backend, "channel_errors", ())):
         raise TryLater(BROKER_SECONDS, {}) from None
 

@@ -43,7 +43,7 @@ def run(task: Context) -> Outcome:
     message = _message(task, values)
     task.write(f"Mail to {', '.join(message.recipients())}: {message.subject}\n".encode("utf-8", "replace"))
     if server is None:
-        get_connection().send_messages([message])
+        _hand_over(message)
     else:
         _send(task, values, server, message)
     return NOTHING
@@ -169,6 +169,13 @@ def _attach(task: Context, values: Values, message: EmailMessage) -> None:
 
 
 # --- on its way -------------------------------------------------------------------------------------------------
+
+
+def _hand_over(message: EmailMessage) -> None:
+    try:
+        get_connection().send_messages([message])
+    except Exception as error:  # every backend has its own
+        raise TaskFailed(f"The mail was not sent: {type(error).__name__}: {error}") from error
 
 
 def _send(task: Context, values: Values, server: Server, message: EmailMessage) -> None:

@@ -1,10 +1,10 @@
 """What `loop>`, `for_each>` and `for_range>` have in common: `_do`, once for each set of variables."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from projects.dig import directive_problems
+from scheduler.execution import storable
 from scheduler.execution.made import Made
 from scheduler.execution.operators.base import NOTHING, Context, Outcome, TaskFailed
 from scheduler.execution.template import render_all
@@ -40,9 +40,10 @@ def command(task: Context) -> object:
 
 
 def parsed(value: object) -> object:
+    """What a text in JSON says; any other value as it is. Raises TooDeep."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            return storable.json_value(storable.json_of(value))
         except ValueError:
             return value
     return value

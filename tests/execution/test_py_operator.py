@@ -1,5 +1,8 @@
 """`py>`: what code that was written for Digdag finds there, and what a name may not reach."""
 
+import __future__
+
+import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 
 from projects import secrets
 from scheduler.execution.drain import drain
+from scheduler.execution.operators.py import CHILD
 from scheduler.models import Attempt, Lane, TaskRun
 
 pytestmark = pytest.mark.django_db
@@ -155,3 +159,10 @@ def test_a_name_reaches_the_projects_files_alone(call: Execute, log_of: LogOf, n
 
     assert attempt.reason["message"].startswith(message)
     assert log_of(attempt) == ""
+
+
+def test_what_calls_a_function_is_read_by_a_python_as_old_as_3_7() -> None:
+    source = CHILD.read_text()
+
+    ast.parse(source, feature_version=(3, 7))
+    assert compile(source, "child", "exec").co_flags & __future__.annotations.compiler_flag

@@ -3,8 +3,10 @@
 Its arguments are the numbers of the two.
 
 Needs nothing but Python. Imports what it needs before the project's files come into reach, whose names could be the
-same. The folder it starts in is the project's.
+same. The folder it starts in is the project's. `python:` may be as old as Python 3.7: annotations are not evaluated.
 """
+
+from __future__ import annotations
 
 import importlib
 import inspect

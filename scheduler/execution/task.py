@@ -1,7 +1,7 @@
 """One task of an attempt under way, and what is kept of it. PURE."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,6 +67,12 @@ class Task:
     def kind(self) -> str:
         """`^sub`, `^check` or `^error`; empty for a task that a document or an operator named."""
         return self.spec.name if self.spec.name.startswith("^") else ""
+
+    @property
+    def takes_names_from_data(self) -> bool:
+        """Whether nobody wrote the names of its `variables`: it is one of the tasks of a `for_each>: ${…}`."""
+        maker = self.parent and self.parent.parent
+        return bool(maker and maker.spec.operator == "for_each" and not isinstance(maker.spec.command, Mapping))
 
     @property
     def depth(self) -> int:

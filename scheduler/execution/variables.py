@@ -102,8 +102,11 @@ class Variables(Mapping[str, object]):
         return sum(1 for _ in self)
 
     def exported(self) -> dict[str, object]:
-        """What `_export` and loops give this task, the innermost winning."""
-        return {name: self[name] for around in self._task.path() for name in (*around.spec.exports, *around.variables)}
+        """What `_export` and loops give this task, the innermost winning; nothing that data named: it may be PATH."""
+        path = tuple(self._task.path())
+        data = {name for around in path if around.takes_names_from_data for name in around.variables}
+        names = (name for around in path for name in (*around.spec.exports, *around.variables))
+        return {name: self[name] for name in names if name not in data}
 
     def section(self, name: str) -> dict[str, Any]:
         """What the mappings that `_export` has under `name` say, the innermost winning. Their texts are templates."""

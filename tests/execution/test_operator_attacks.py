@@ -35,6 +35,23 @@ def test_59_a_value_in_a_command_is_literal_text_for_every_shell(execute: Execut
     assert log_of(attempt) == f"{value}|{value}|{value}|{value}\n" * 2
 
 
+@pytest.mark.parametrize("exported", [{}, {"_export": {"BASH_ENV": "", "LD_PRELOAD": ""}}])
+def test_59_data_names_no_variable_of_the_environment(execute: Execute, log_of: LogOf, exported: Any) -> None:
+    document = {
+        "for_each>": "${todo}",
+        "_do": {"sh>": "echo ${BASH_ENV} $LD_PRELOAD $written", "shell": "bash"},
+    }
+    todo = {"BASH_ENV": ["evil.sh"], "LD_PRELOAD": ["evil.so"]}
+
+    attempt = execute(
+        {**exported, "+a": {"for_each>": {"written": [1, 2]}, "_do": document}},
+        params={"todo": todo},
+        files={"evil.sh": "echo PWNED"},
+    )
+
+    assert (attempt.reason, log_of(attempt)) == ({}, "evil.sh 1\nevil.sh 2\n")
+
+
 def test_60_a_value_becomes_no_option_of_a_management_command(execute: Execute, settings: Any) -> None:
     settings.HINDCAST_MANAGE_COMMANDS = ["restock"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.contrib.admin import site
+from django.contrib.admin import autodiscover, site
 from django.core.checks import run_checks
 from django.db import IntegrityError, connection, transaction
 from django.views.debug import get_exception_reporter_filter
@@ -265,6 +265,7 @@ def test_neither_row_nor_value_shows_the_secret(project: Project, put: Callable[
 
 def test_the_admin_reads_no_value(rf: Any, admin_user: Any, project: Project, put: Callable[..., None]) -> None:
     put()
+    autodiscover()
     request = rf.get("/")
     request.user = admin_user
 

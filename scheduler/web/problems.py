@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from itertools import islice
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -14,33 +14,22 @@ from django.urls import reverse
 from projects.access import listed_for
 from scheduler.models import Attempt, AttemptStatus, Schedule
 from scheduler.models.attempt import AttemptQuerySet
+from scheduler.models.backfill import Only
 from scheduler.timetable import TimetableError
-from scheduler.web.plan_table import sessions_text
 from scheduler.web.rows import REASON_LENGTH, reason_text, schedule_of, zone_of
 from scheduler.web.strips import backfill_href
-from scheduler.web.times import Moment, local_text, moment, relative
+from scheduler.web.times import Moment, moment, relative
 
 SHOWN = 5
 SINCE = timedelta(days=7)
 # How many of the newest failures are read at once to find the workflows that they are of.
 LOOKED_AT = 100
 COUNTED = 10_000
-# From the first failure to the last, in sessions: what a backfill of them counts.
-SPAN = 2_000
-
-
-@dataclass(frozen=True)
-class Offer:
-    """The backfill form, filled in. `text` says how many sessions it runs where that is more than what failed."""
-
-    href: str
-    text: str
-    label: str
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The failures of one workflow. `backfill` runs them again, where there is a schedule to do it with."""
+    """The failures of one workflow. At `backfill_href` they are run again, where there is a schedule to do it with."""
 
     workflow: str
     schedule_href: str
@@ -49,7 +38,7 @@ class Problem:
     last: str
     reason: str
     attempt_href: str
-    backfill: Offer | None
+    backfill_href: str
     is_cut: bool
     """There may be more of them, and earlier ones, than were counted."""
 
@@ -111,26 +100,15 @@ def _problem(failures: Failures, now: datetime, may_backfill: bool) -> Problem:
         last=relative(latest.finished_at or now, now),
         reason=reason_text(latest)[:REASON_LENGTH],
         attempt_href=reverse("attempt", args=[latest.pk]),
-        backfill=_offer(failures, schedule, where) if schedule and may_backfill else None,
+        backfill_href=_backfill_href(failures, schedule) if schedule and may_backfill else "",
         is_cut=failures.is_cut,
     )
 
 
-def _offer(failures: Failures, schedule: Schedule, where: tzinfo) -> Offer | None:
-    """Runs from the first failure to the last; to the end of the schedule where they are further apart than SPAN."""
+def _backfill_href(failures: Failures, schedule: Schedule) -> str:
+    """Runs what failed, from the first of it on; empty where that time is none of the schedule's any more."""
     try:
-        slots = schedule.timetable.between(failures.first, failures.last + timedelta(seconds=1))
+        slot = next(schedule.timetable.between(failures.first, failures.first + timedelta(seconds=1)), None)
     except TimetableError:
-        return None
-    span = list(islice(slots, SPAN + 1))
-    if not span:
-        return None
-    name, begin = schedule.workflow.name, span[0].run_time
-    if failures.is_cut or len(span) > SPAN:
-        label = f"Backfill {name} from {local_text(span[0].session_time, where)} on"
-        return Offer(backfill_href(schedule.pk, begin), "Backfill", label)
-    href, to_the_last = backfill_href(schedule.pk, begin, count=len(span)), "from the first failure to the last"
-    if len(span) <= failures.count:
-        return Offer(href, "Backfill", f"Backfill {name} {to_the_last}")
-    text = f"Backfill {sessions_text(len(span))}"
-    return Offer(href, text, f"{text} of {name} {to_the_last}")
+        return ""
+    return backfill_href(schedule.pk, slot.run_time, only=Only.FAILED) if slot else ""

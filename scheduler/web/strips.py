@@ -14,6 +14,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
 from scheduler.models import Attempt, Schedule, Session, Skip
+from scheduler.models.backfill import Only
 from scheduler.models.schedule import ScheduleQuerySet
 from scheduler.timetable import Slot, TimetableError
 from scheduler.web.states import ATTEMPT_STATES, MISSING, PROBLEMS, SKIPPED, State, counts_text
@@ -154,7 +155,8 @@ def _mark(
     return Mark(state, backfill_href(schedule.pk, run_time, count=1), f"{title}: {skip}" if skip else title)
 
 
-def backfill_href(schedule_id: int, from_time: datetime, *, count: int | None = None) -> str:
+def backfill_href(schedule_id: int, from_time: datetime, *, count: int | None = None, only: Only = Only.ALL) -> str:
     """The backfill form with its first fields filled in."""
-    wanted = {"from": from_time.isoformat(), **({"count": str(count)} if count else {})}
+    wanted = {"from": from_time.isoformat(), "count": str(count or ""), "only": "" if only == Only.ALL else only.value}
+    wanted = {name: value for name, value in wanted.items() if value}
     return f"{reverse('backfill_form', args=[schedule_id])}?{urlencode(wanted)}"

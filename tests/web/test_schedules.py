@@ -84,32 +84,8 @@ def test_failures_that_still_stand_come_first_with_the_way_to_mend_them(
     assert "2026-03-02 07:00 +00:00" in problems
     assert "+load: disk full" in problems
     assert f"/attempts/{failed.pk}" in problems
-    assert f"/schedules/{schedule.pk}/backfill?from=2026-03-02T07%3A00%3A00%2B00%3A00&amp;count=4" in problems
-    label = "Backfill 4 sessions of hourly_report from the first failure to the last"
-    assert f'aria-label="{label}">Backfill 4 sessions</a>' in problems
-
-
-def test_failures_that_follow_each_other_are_backfilled_without_a_word_on_others(
-    page: Client, schedule: Schedule, make_past: Callable[..., list[Attempt]]
-) -> None:
-    make_past(schedule, 3, status=AttemptStatus.ERROR)
-
-    html = page.get("/").content.decode()
-
-    assert '&amp;count=3" aria-label="Backfill hourly_report from the first failure to the last">Backfill</a>' in html
-
-
-def test_failures_that_are_very_far_apart_are_backfilled_without_an_end_before_the_last(
-    page: Client, make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt]
-) -> None:
-    schedule = make_schedule("* * * * *")
-    for minutes in (2_500, 0):
-        make_attempt(schedule, NOW - timedelta(minutes=minutes), status=AttemptStatus.ERROR)
-
-    html = page.get("/").content.decode()
-
-    label = "Backfill hourly_report from 2026-02-28 18:20 +00:00 on"
-    assert f'from=2026-02-28T18%3A20%3A00%2B00%3A00" aria-label="{label}">Backfill</a>' in html
+    link = f"/schedules/{schedule.pk}/backfill?from=2026-03-02T07%3A00%3A00%2B00%3A00&amp;only=failed"
+    assert f'<a href="{link}" aria-label="Backfill what failed of hourly_report">Backfill</a>' in problems
 
 
 @pytest.mark.parametrize("sees_the_noisy_one", [True, False])

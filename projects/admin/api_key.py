@@ -14,9 +14,11 @@ from django.utils import timezone
 from projects import apikeys
 from projects.admin.columns import link_column, moment_column
 from projects.admin.lists import HindcastAdmin, linked
+from projects.admin.selection import at_most
 from projects.models import ApiKey, Project, Scope
 
 MADE_OF = ("user", "name", "scopes", "project", "expires_at")
+MOST = 500  # revoked in one go
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
@@ -154,7 +156,9 @@ class ApiKeyAdmin(HindcastAdmin[ApiKey]):
 
     @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
-        alive = list(keys.filter(revoked_at=None).select_related("user").order_by("pk"))
+        alive = at_most(MOST, self, request, keys.filter(revoked_at=None).select_related("user").order_by("pk"))
+        if alive is None:
+            return None
         if not alive:
             self.message_user(request, "The selected keys were revoked before.", messages.WARNING)
             return None

@@ -14,10 +14,12 @@ from projects import secrets
 from projects.admin.columns import link_column, moment_column
 from projects.admin.confirm import YES, confirm, is_confirmed
 from projects.admin.lists import HindcastAdmin, linked
+from projects.admin.selection import at_most
 from projects.models import Project, Secret
 from projects.secret_field import SecretValueField
 
 KEEP = "projects.change_secret"
+MOST = 500  # deleted in one go
 
 
 class SecretForm(forms.ModelForm[Secret]):
@@ -87,7 +89,9 @@ class SecretAdmin(HindcastAdmin[Secret]):
 
     @admin.action(description="Delete…", permissions=["keep"])
     def delete_secrets(self, request: HttpRequest, rows: QuerySet[Secret]) -> HttpResponse | None:
-        selected = list(rows.select_related("project").order_by("project__name", "key"))
+        selected = at_most(MOST, self, request, rows.select_related("project").order_by("project__name", "key"))
+        if selected is None:
+            return None
         if selected and not is_confirmed(request):
             return confirm(
                 self,

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from projects.admin.confirm import YES, confirm, is_confirmed
+from projects.admin.selection import at_most
 from scheduler import attempts
 from scheduler.admin.cells import schedule_of
 from scheduler.errors import HindcastError
@@ -65,13 +66,10 @@ def _retried(admin: Any, request: HttpRequest, attempt: Attempt, now: datetime) 
 
 def _selected(admin: Any, request: HttpRequest, rows: QuerySet[Attempt], what: str) -> list[Attempt]:
     related = rows.select_related("definition", "session__workflow__project", "session__workflow__schedule")
-    found = list(related.defer("definition__document").order_by("pk")[: MOST + 1])
-    if not found:
+    found = at_most(MOST, admin, request, related.defer("definition__document").order_by("pk"))
+    if found == []:
         admin.message_user(request, f"None of the selected attempts is {what}.", messages.WARNING)
-    if len(found) > MOST:
-        admin.message_user(request, f"Select at most {MOST} attempts.", messages.ERROR)
-        return []
-    return found
+    return found or []
 
 
 def _ask(admin: Any, request: HttpRequest, rows: list[Attempt], action: str, button: str, text: str) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from projects.admin.confirm import YES, confirm, is_confirmed
+from projects.admin.selection import at_most
 from scheduler import attempts
 from scheduler.models import Backfill
 from scheduler.web.backfill_acting import attempts_text, counts_of, kill_button, kill_text, killable, killed_text
@@ -17,9 +18,8 @@ MOST = 50  # in one go
 
 
 def kill(admin: Any, request: HttpRequest, rows: QuerySet[Backfill], *, now: datetime) -> HttpResponse | None:
-    selected = list(rows.select_related("workflow").order_by("pk")[: MOST + 1])
-    if len(selected) > MOST:
-        admin.message_user(request, f"Select at most {MOST} backfills.", messages.ERROR)
+    selected = at_most(MOST, admin, request, rows.select_related("workflow").order_by("pk"))
+    if selected is None:
         return None
     if is_confirmed(request):
         report(admin, request, [(row, attempts.kill_backfill(row.pk, now=now)) for row in selected])

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from projects.admin.confirm import answer, confirm
+from projects.admin.selection import at_most
 from scheduler.admin.cells import label_of
 from scheduler.backfill import ScheduleNotFound
 from scheduler.models import Schedule
@@ -17,11 +18,15 @@ from scheduler.web.plan_table import sessions_text
 if TYPE_CHECKING:
     from scheduler.admin.schedule import ScheduleAdmin
 
+MOST = 500  # in one go
+
 
 def respond(
     admin: "ScheduleAdmin", request: HttpRequest, rows: QuerySet[Schedule], *, now: datetime
 ) -> HttpResponse | None:
-    selected = list(rows.select_related("workflow__project").order_by("pk"))
+    selected = at_most(MOST, admin, request, rows.select_related("workflow__project").order_by("pk"))
+    if selected is None:
+        return None
     choice = answer(request)
     due = due_of(selected, now=now) if choice not in (RUN, SKIP) else {}
     if due:

@@ -8,8 +8,11 @@ from django.utils import timezone
 
 from projects.admin.confirm import YES, confirm, is_confirmed
 from projects.admin.project import ProjectAdmin
+from projects.admin.selection import at_most
 from projects.models import Project
 from scheduler import deletion
+
+MOST = 50  # in one go, as each is counted
 
 
 @admin.register(Project)
@@ -26,7 +29,9 @@ class DeletableProjectAdmin(ProjectAdmin):
 
     @admin.action(description="Delete…", permissions=["remove"])
     def delete_projects(self, request: HttpRequest, rows: QuerySet[Project]) -> HttpResponse | None:
-        selected = list(rows.filter(deleted_at=None).order_by("name"))
+        selected = at_most(MOST, self, request, rows.filter(deleted_at=None).order_by("name"))
+        if selected is None:
+            return None
         if not selected:
             self.message_user(request, "The selected projects were deleted before.", messages.WARNING)
             return None

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from projects.admin.columns import link_column, list_links, list_url, moment_column, shortened
 from projects.admin.lists import ReadOnlyAdmin, linked
+from projects.admin.selection import at_most
 from projects.models import Project, Workflow
 from scheduler import schedules
 from scheduler.admin import backfill_action, enable_action, pool_action, skip_action
@@ -98,7 +99,9 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     @admin.action(description="Disable", permissions=["operate"])
     def disable(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
         now = timezone.now()
-        selected = list(rows.select_related("workflow").order_by("pk"))
+        selected = at_most(enable_action.MOST, self, request, rows.select_related("workflow").order_by("pk"))
+        if selected is None:
+            return
         changed = [schedule for schedule in selected if schedules.disable(schedule.pk, now=now)]
         for schedule in changed:
             self.log_change(request, schedule, "Disabled")

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from projects.admin.confirm import answer, confirm
+from projects.admin.selection import at_most
 from scheduler.admin.cells import label_of
 from scheduler.backfill import ScheduleNotFound
 from scheduler.models import Schedule
@@ -45,9 +46,8 @@ class Refused(Exception):  # noqa: N818 - named as the fact
 def respond(
     admin: "ScheduleAdmin", request: HttpRequest, rows: QuerySet[Schedule], *, now: datetime
 ) -> HttpResponse | None:
-    selected = list(rows.select_related("workflow__project").order_by("pk")[: MOST + 1])
-    if len(selected) > MOST:
-        admin.message_user(request, f"Select at most {MOST} schedules.", messages.ERROR)
+    selected = at_most(MOST, admin, request, rows.select_related("workflow__project").order_by("pk"))
+    if selected is None:
         return None
     asked = answer(request) in (PREVIEW, SKIP)
     choices = [Choice(schedule, SkipForm(request.POST if asked else None, schedule=schedule)) for schedule in selected]

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django_celery_beat.models import PeriodicTask
 
 from projects.admin.confirm import YES, answer
+from projects.admin.selection import at_most
 from projects.dig import FilesRefused
 from projects.models import Project
 from scheduler.errors import InvalidInput
@@ -109,9 +110,9 @@ class Shown:
 def respond(
     admin: "TrackablePeriodicTaskAdmin", request: HttpRequest, rows: QuerySet[PeriodicTask], *, now: datetime
 ) -> HttpResponse | None:
-    tasks = list(rows.select_related("crontab", "interval", "solar", "clocked").order_by("name")[: MOST + 1])
-    if len(tasks) > MOST:
-        admin.message_user(request, f"Select at most {MOST} periodic tasks.", messages.ERROR)
+    related = rows.select_related("crontab", "interval", "solar", "clocked")
+    tasks = at_most(MOST, admin, request, related.order_by("name"))
+    if tasks is None:
         return None
     asked = answer(request) in (YES, PREVIEW)
     form = TrackForm(request.POST) if asked else TrackForm({"project": PROJECT})

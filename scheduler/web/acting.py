@@ -7,7 +7,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from scheduler.models import Attempt
 from scheduler.starting import AttemptConflict, Resume, WorkflowNotFound, start
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import session_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import RUN, Page, signed_in
 from scheduler.web.rows import schedule_of, zone_of
 from scheduler.web.times import in_zone, local_text
@@ -78,7 +79,7 @@ def attempt_retry(request: HttpRequest, attempt_id: int) -> HttpResponse:
     except AttemptConflict as conflict:
         return _ask_to_retry(request, attempt, form, refusal=conflict.message)
     except WorkflowNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     return redirect("attempt", made.pk)
 
 

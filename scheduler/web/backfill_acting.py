@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +25,7 @@ from scheduler.web.acting import RetryForm
 from scheduler.web.asking import Button, ask
 from scheduler.web.backfilling import PlanChanged, conflict_text
 from scheduler.web.crumbs import workflow_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import BACKFILL, RUN, Link, Page, signed_in
 from scheduler.web.plan_table import pace_text, plan_table, sessions_text
 from scheduler.web.times import in_zone, zone_or_utc
@@ -114,7 +115,7 @@ def backfill_retry(request: HttpRequest, backfill_id: int) -> HttpResponse:
         text = "What failed has changed since the preview, so other sessions would run now. Look again."
         return _ask_to_retry(request, backfill, form, changed.plan, refusal=text)
     except (ScheduleGone, ScheduleNotFound) as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     if plan.planned and plan.backfill is None:
         return _ask_to_retry(request, backfill, form, plan)
     return redirect("backfill", (plan.backfill or _nothing_to_retry(request, backfill, form)).pk)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from scheduler.errors import InvalidInput
 from scheduler.models import Backfill, Schedule
 from scheduler.models.backfill import Only
 from scheduler.web.crumbs import workflow_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.forms import BackfillForm
 from scheduler.web.frame import BACKFILL, Page, signed_in
 from scheduler.web.paging import time_of
@@ -75,7 +76,7 @@ def backfill_form(request: HttpRequest, schedule_id: int) -> HttpResponse:
         text = f"{text} Look again."
         return _page(request, schedule, form, plan=changed.plan, refusal=text)
     except ScheduleNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     if confirmed and plan.backfill:
         return redirect("backfill", plan.backfill.pk)
     return _page(request, schedule, form, plan=plan)

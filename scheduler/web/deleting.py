@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +14,7 @@ from projects.models import Secret
 from scheduler import deletion
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import project_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import DELETE, Page, signed_in
 from scheduler.web.project import visible_project
 
@@ -37,7 +38,7 @@ def project_delete(request: HttpRequest, project_id: int) -> HttpResponse:
     try:
         deletion.delete(project.pk, now=timezone.now())
     except deletion.ProjectNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     messages.info(request, f"The project “{project.name}” is deleted.")
     return redirect("projects")
 

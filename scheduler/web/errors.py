@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
@@ -15,7 +15,18 @@ from scheduler.observe.trouble import Trouble, trouble_of
 from scheduler.web.frame import Page
 
 
+class Gone(Http404):
+    """What was asked for is not there; `sentence` says so to the reader, as no other Http404 does."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, Gone):
+        advice = "Go back and reload the page to see what is there."
+        return _problem(request, 404, "Not found", exception.sentence, advice)
     return _problem(
         request,
         404,

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F, TextField
 from django.db.models.functions import MD5, Cast
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -22,6 +22,7 @@ from projects import archives
 from projects.models import Project, Revision, WorkflowDefinition
 from scheduler.timetable import TimetableError, parse_schedule
 from scheduler.web.crumbs import project_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import Page, is_staff, signed_in
 from scheduler.web.paging import KeyPage, key_of, key_page
 from scheduler.web.project_files import ADDED, CHANGED, definition_href, files_of, unreadable
@@ -83,11 +84,11 @@ def revision_archive(request: HttpRequest, project_id: int, revision_id: int) ->
     """The files of a revision, byte for byte as they were pushed."""
     revision = visible_revision(request, project_id, revision_id)
     if not revision.archive:
-        raise Http404("This revision has no files.")
+        raise Gone("This revision has no files.")
     try:
         content = archives.original(revision.archive)
     except FileNotFoundError as gone:
-        raise Http404(unreadable(gone)) from gone
+        raise Gone(unreadable(gone)) from gone
     name = f"{revision.project.name}-{revision.name}.tar.gz"
     return FileResponse(content, as_attachment=True, content_type="application/gzip", filename=name)
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from projects.secret_field import SecretValueField
 from projects.secrets import InvalidSecret
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import project_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import KEEP_SECRETS, Link, Page, signed_in
 from scheduler.web.paging import key_page
 from scheduler.web.project import visible_project
@@ -64,7 +65,7 @@ def secret_set(request: HttpRequest, project_id: int) -> HttpResponse:
         form.add_error(refusal.field, refusal.problem)
         return _page(request, project, form)
     except Project.DoesNotExist as gone:
-        raise Http404("The project was deleted.") from gone
+        raise Gone("The project was deleted.") from gone
     messages.info(request, f"The secret {key} is set.")
     return redirect("secrets", project.pk)
 
@@ -75,7 +76,7 @@ def secret_delete(request: HttpRequest, project_id: int, key: str) -> HttpRespon
     project = _kept(request, project_id)
     if request.method != "POST":
         if not Secret.objects.filter(project=project, key=key).exists():
-            raise Http404("There is no secret of this key.")
+            raise Gone("There is no secret of this key.")
         return ask(
             request,
             Page(title=f"Delete the secret “{key}”", at="projects", crumbs=_crumbs(project)),

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from scheduler.errors import InvalidInput
 from scheduler.models import Attempt
 from scheduler.starting import AttemptConflict, WorkflowNotFound, start
 from scheduler.web.crumbs import project_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.forms import EXAMPLE, LocalTimeField
 from scheduler.web.frame import RUN, Page, signed_in
 from scheduler.web.project import newest_definition, visible_project
@@ -125,7 +126,7 @@ def workflow_start(request: HttpRequest, project_id: int, workflow_id: int) -> H
         form.add_error("name", "Give it a name that no attempt of the session has.")
         return _page(request, project, definition, form, conflict=conflict)
     except WorkflowNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     else:
         return redirect("attempt", made.pk)
     return _page(request, project, definition, form)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from scheduler.schedules import Skipped
 from scheduler.web import enabling
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import workflow_crumbs
+from scheduler.web.errors import Gone
 from scheduler.web.frame import CHANGE, Page, signed_in
 from scheduler.web.plan_table import sessions_text
 from scheduler.web.skipping import EXPLAINED, SkipForm, mark, next_text, preview_text, skip
@@ -53,7 +54,7 @@ def schedule_enable(request: HttpRequest, schedule_id: int) -> HttpResponse:
     try:
         done = enabling.enable(schedule, choice=choice, now=now)
     except ScheduleNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     (messages.error if done.refused else messages.info)(request, done.text)
     return redirect("schedule", schedule_id)
 
@@ -81,7 +82,7 @@ def schedule_skip(request: HttpRequest, schedule_id: int) -> HttpResponse:
             return _ask_to_skip(request, form, preview)
         skipped = skip(form, dry_run=False, now=now)
     except ScheduleNotFound as gone:
-        raise Http404(gone.message) from gone
+        raise Gone(gone.message) from gone
     if skipped is None:
         return _ask_to_skip(request, form)
     messages.info(request, f"{sessions_text(len(skipped.slots))} skipped.")

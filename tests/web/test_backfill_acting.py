@@ -180,5 +180,7 @@ def test_after_the_schedule_is_gone_nothing_is_offered_that_cannot_be(
     schedule.delete()
 
     assert "Retry" not in read(mender, row)
-    assert mender.get(f"/backfills/{row.pk}/retry").status_code == 404
+    answer = mender.get(f"/backfills/{row.pk}/retry")
+    assert answer.status_code == 404
+    assert f"The schedule of the backfill “{row.name}” is not there any more." in answer.content.decode()
     assert Attempt.objects.filter(status=AttemptStatus.ERROR).count() == 1

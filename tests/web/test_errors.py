@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import Http404
 from django.test import Client, RequestFactory
 
@@ -17,6 +17,19 @@ def test_an_unknown_address_is_answered_in_words(page: Client) -> None:
 
     assert answer.status_code == 404
     assert b"There is nothing at this address" in answer.content
+
+
+def test_what_is_gone_is_answered_in_its_own_words(rf: RequestFactory, db: None) -> None:
+    request = rf.get("/projects/1/secrets/set")
+    request.user = AnonymousUser()
+
+    gone = errors.not_found(request, errors.Gone("The project was deleted.")).content
+    elsewhere = errors.not_found(request, Http404("No Project matches the given query.")).content
+
+    assert b"The project was deleted." in gone
+    assert b"nothing at this address" not in gone
+    assert b"nothing at this address" in elsewhere
+    assert b"given query" not in elsewhere
 
 
 def test_an_unknown_address_needs_no_login(client: Client, db: None) -> None:

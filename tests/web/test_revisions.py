@@ -179,7 +179,9 @@ def test_a_revision_without_files_says_so(page: Client, make_revision: Callable[
     revision = make_revision("v1", {})
 
     assert "This revision has no files." in text_of(page, revision)
-    assert page.get(address(revision, "/archive")).status_code == 404
+    answer = page.get(address(revision, "/archive"))
+    assert answer.status_code == 404
+    assert "This revision has no files." in answer.content.decode()
 
 
 def test_an_archive_that_is_gone_or_damaged_is_told(page: Client, make_revision: Callable[..., Revision]) -> None:
@@ -192,7 +194,9 @@ def test_an_archive_that_is_gone_or_damaged_is_told(page: Client, make_revision:
 
     assert "cannot be read" in html
     assert "not in the storage any more" in text_of(page, gone)
-    assert page.get(address(gone, "/archive")).status_code == 404
+    answer = page.get(address(gone, "/archive"))
+    assert answer.status_code == 404
+    assert "The archive of this revision is not in the storage any more." in answer.content.decode()
 
 
 def test_a_revision_of_another_project_is_not_found(page: Client, make_revision: Callable[..., Revision]) -> None:

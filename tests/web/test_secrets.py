@@ -98,7 +98,9 @@ def test_deleting_asks_once(keyholder: Client, project: Project) -> None:
 def test_deleting_what_is_gone_says_so(keyholder: Client, project: Project) -> None:
     address = f"/projects/{project.pk}/secrets/nothing/delete"
 
-    assert keyholder.get(address).status_code == 404
+    answer = keyholder.get(address)
+    assert answer.status_code == 404
+    assert "There is no secret of this key." in answer.content.decode()
     assert "was not there any more" in keyholder.post(address, follow=True).content.decode()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models.functions import Coalesce, Greatest, Least, Now
 
 from scheduler import dispatch, turns
 from scheduler.crashpoints import crashpoint
@@ -120,6 +120,7 @@ def give_back(held: Claim, *, now: datetime) -> bool:
             pk=held.attempt_id, lease_token=held.token, status=AttemptStatus.RUNNING
         ).update(
             status=AttemptStatus.QUEUED,
+            released_at=Least(F("released_at"), Now()),  # written by whose clock was ahead, it would wait: it has begun
             lease_expires_at=None,
             lease_token=F("lease_token") + 1,
             deliveries=Greatest(F("deliveries") - 1, 0),

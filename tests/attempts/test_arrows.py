@@ -261,6 +261,14 @@ def test_the_clock_of_whoever_released_an_attempt_does_not_hold_it_back(queued):
     assert claim() is not None
 
 
+def test_nor_once_a_worker_has_given_it_back(queued):
+    Attempt.objects.update(released_at=datetime.now(UTC) + HOUR)
+
+    assert attempts.give_back(claim(), now=NOW)
+
+    assert claim() is not None
+
+
 def test_an_attempt_that_waited_after_a_lost_worker_is_rung_for_at_once(queued, monkeypatch):
     monkeypatch.setattr(dispatch, "send", lambda lane, bells: None)
     monkeypatch.setattr(dispatch, "doorbells", lambda lane: 0)

@@ -36,7 +36,8 @@ def plan_entry(plan: Plan, *, now: datetime) -> Entry:
     same, place = {**owner, **run}, place_of(schedule.definition.timezone)
     written = plan.backfill is not None
     attempts = [planned_entry(item, same, place, written=written) for item in plan.planned]
-    return {"id": str(schedule.pk), **owner, "attempts": attempts}
+    backfill_id = str(plan.backfill.pk) if plan.backfill else None
+    return {"id": str(schedule.pk), **owner, "backfillId": backfill_id, "attempts": attempts}
 
 
 def planned_entry(item: PlannedAttempt, same: Entry, place: ZoneInfo, *, written: bool) -> Entry:

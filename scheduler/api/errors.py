@@ -28,6 +28,7 @@ from scheduler.errors import InvalidInput
 from scheduler.logs import LogUnavailable
 from scheduler.models import Attempt
 from scheduler.observe.trouble import trouble_of
+from scheduler.retrying import ScheduleGone
 from scheduler.schedules import SkipConflict
 from scheduler.starting import AttemptConflict, WorkflowNotFound
 
@@ -56,7 +57,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     refusal = translated(error)
     if isinstance(refusal, BackfillConflict):
         response = refused(refusal.message, 409, conflicts=entries.conflict_entries(refusal.plan))
-    elif isinstance(refusal, SkipConflict | RevisionTaken):
+    elif isinstance(refusal, SkipConflict | RevisionTaken | ScheduleGone):
         response = refused(refusal.message, 409)
     elif isinstance(refusal, FilesRefused):
         response = refused(refusal.message, 400, errors={}, problems=mistakes(refusal.problems))

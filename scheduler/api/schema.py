@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from scheduler.api import shapes
+from scheduler.api.backfill_shapes import RetryConflict
 from scheduler.api.project_shapes import BadPush
 
 
@@ -115,6 +116,7 @@ KILL_REFUSED = refusal(409, "Attempt 123456 is success already.", shapes.Refusal
 SKIP_REFUSED = refusal(
     409, "There is nothing to skip: the schedule's next session is not before that time.", shapes.Refusal
 )
+RETRY_REFUSED = refusal(409, "The schedule of the backfill “mend” is not there any more.", RetryConflict)
 START_REFUSED = OpenApiResponse(shapes.Attempt, "The attempt of that name, or the one that is not done.")
 
 BACKFILL_EXAMPLES = [
@@ -134,6 +136,7 @@ BACKFILL_EXAMPLES = [
             "id": "123456",
             "project": {"id": "123456", "name": "sales"},
             "workflow": {"id": "123456", "name": "hourly_report"},
+            "backfillId": "123456",
             "attempts": [
                 {
                     "id": "123456",

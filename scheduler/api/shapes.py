@@ -106,6 +106,7 @@ class BackfillAnswer(Shape):
     id = Id(help_text="Of the schedule.")
     project = ProjectName()
     workflow = WorkflowName()
+    backfillId = Id(allow_null=True, help_text="For `getBackfill`; null when nothing was started.")
     attempts = Attempt(many=True, help_text="In the order of their session times.")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
+from scheduler.api.backfills import BackfillViewSet
 from scheduler.api.docs import DocsPage, SchemaDocument
 from scheduler.api.logs import LogViewSet
 from scheduler.api.projects import ProjectViewSet, WorkflowViewSet
@@ -29,6 +30,7 @@ router.register("workflows", WorkflowViewSet, basename="api-workflow")
 router.register("schedules", ScheduleViewSet, basename="api-schedule")
 router.register("sessions", SessionViewSet, basename="api-session")
 router.register("attempts", AttemptViewSet, basename="api-attempt")
+router.register("backfills", BackfillViewSet, basename="api-backfill")
 router.register("logs", LogViewSet, basename="api-log")
 
 urlpatterns = [

@@ -34,6 +34,10 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         zone = Coalesce("schedule__timezone", Subquery(last.values("definition__timezone")[:1]), Value("UTC"))
         return self.select_related("workflow__project", "schedule", "created_by").annotate(timezone=zone)
 
+    def remembered_for(self, user: AbstractBaseUser | AnonymousUser, key: ApiKey | None = None) -> BackfillQuerySet:
+        """As `visible_to`, and those of projects that were deleted."""
+        return self.filter(workflow__project__in=Project.objects.open_to(user, key))
+
 
 class Backfill(models.Model):
     """A request to run past sessions; its attempts share its name. Progress is read from their rows."""

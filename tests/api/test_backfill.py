@@ -36,7 +36,7 @@ def test_a_backfill_answers_with_exactly_the_keys_and_forms_of_the_seed(api: Any
     first = Attempt.objects.order_by("pk")[0]
     assert response.status_code == 200
     assert response["Content-Type"] == "application/json"
-    assert sorted(document) == ["attempts", "id", "project", "workflow"]
+    assert sorted(document) == ["attempts", "backfillId", "id", "project", "workflow"]
     assert (document["id"], document["project"], document["workflow"]) == (str(schedule.pk), project, workflow)
     assert sorted(document["attempts"][0]) == KEYS
     assert document["attempts"][0] == {

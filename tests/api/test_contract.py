@@ -13,7 +13,7 @@ from schemathesis.specs.openapi import checks
 
 from projects import apikeys
 from scheduler.api.docs import document
-from scheduler.models import Attempt, Schedule, TaskRun
+from scheduler.models import Attempt, Backfill, Schedule, TaskRun
 
 pytestmark = pytest.mark.contract
 
@@ -48,12 +48,16 @@ def clock() -> None:
 @pytest.fixture
 def known(schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime) -> dict[str, int]:
     """An id that is there, by the first part of the path."""
-    attempt = make_attempt(schedule, now)
+    backfill = Backfill.objects.create(
+        workflow=schedule.workflow, schedule=schedule, name="again", from_time=now, sessions=1, created_at=now
+    )
+    attempt = make_attempt(schedule, now, backfill=backfill)
     TaskRun.objects.create(attempt=attempt, position=0, full_name="+w", updated_at=now)
     return {
         "schedules": schedule.pk,
         "sessions": attempt.session_id,
         "attempts": attempt.pk,
+        "backfills": backfill.pk,
         "logs": attempt.pk,
         "projects": schedule.workflow.project_id,
         "workflows": schedule.definition_id,
@@ -62,7 +66,7 @@ def known(schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetim
 
 @pytest.fixture
 def key(operator: User) -> str:
-    codenames = ["add_revision", "delete_project", "change_secret"]
+    codenames = ["add_revision", "delete_project", "change_secret", "run_attempt"]
     operator.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
     return apikeys.issue(user=operator, name="contract", now=datetime.now(UTC))[1]
 

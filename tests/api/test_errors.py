@@ -12,6 +12,7 @@ WITH_ID = [
     "sessions/{}",
     "sessions/{}/attempts",
     "attempts/{}",
+    "backfills/{}",
     "attempts/{}/retries",
     "attempts/{}/tasks",
 ]
@@ -55,6 +56,8 @@ def test_an_unknown_address_is_a_404_for_every_method(api: Any, path: str, metho
         ("schedules/1/backfill", "GET", "POST"),
         ("schedules/1/backfill", "PUT", "POST"),
         ("sessions", "PATCH", "GET, HEAD"),
+        ("backfills", "POST", "GET, HEAD"),
+        ("backfills/1/retry", "GET", "POST"),
         ("attempts", "DELETE", "GET, HEAD, PUT"),
         ("attempts/1", "TRACE", "GET, HEAD"),
     ],

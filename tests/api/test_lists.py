@@ -322,7 +322,7 @@ def test_an_attempt_that_has_not_begun_has_no_tasks(api: Any, history: list[Atte
 
 # --- wrong parameters ---------------------------------------------------------------------------------------
 
-LISTS = ["schedules", "sessions", "attempts"]
+LISTS = ["schedules", "sessions", "attempts", "backfills"]
 NO_SIZES = ["0", "-1", "101", "1000000000", "1e3", "1.5", "ten", "", " 5", "+5", "٥", "9" * 5000, "true", "\0"]
 NO_IDS = ["-1", "1.0", "x", "", "0x10", "٥", str(BIGINT_END), "9" * 5000, "null", "1,2", "\0"]
 

@@ -14,7 +14,7 @@ from django.test import Client
 
 from projects import secrets
 from scheduler.api.docs import document
-from scheduler.models import Attempt, AttemptStatus, LogChunk, Pool, Schedule, TaskRun
+from scheduler.models import Attempt, AttemptStatus, Backfill, LogChunk, Pool, Schedule, TaskRun
 
 OPERATIONS = {
     ("/api/schedules/{id}/backfill", "post"): "backfillSchedule",
@@ -32,6 +32,10 @@ OPERATIONS = {
     ("/api/attempts/{id}/kill", "post"): "killAttempt",
     ("/api/attempts/{id}/retries", "get"): "getAttemptRetries",
     ("/api/attempts/{id}/tasks", "get"): "getAttemptTasks",
+    ("/api/backfills", "get"): "getBackfills",
+    ("/api/backfills/{id}", "get"): "getBackfill",
+    ("/api/backfills/{id}/kill", "post"): "killBackfill",
+    ("/api/backfills/{id}/retry", "post"): "retryBackfill",
     ("/api/logs/{id}/files", "get"): "getLogFiles",
     ("/api/projects", "get"): "getProjects",
     ("/api/projects/{id}", "get"): "getProject",
@@ -148,6 +152,9 @@ def test_answers_have_the_keys_and_types_of_the_document(
         "schedules": schedule.pk,
         "sessions": everything.session_id,
         "attempts": everything.pk,
+        "backfills": Backfill.objects.create(
+            workflow=schedule.workflow, name="again", from_time=now, sessions=1, created_at=now
+        ).pk,
         "logs": everything.pk,
         "projects": project.pk,
         "workflows": schedule.definition_id,
@@ -176,6 +183,26 @@ def test_a_conflict_has_the_keys_and_types_of_the_document(
 
     assert answer.status_code == 409
     check(answer_schema(schema, "/api/schedules/{id}/backfill", "post", "409"), answer.json(), schema)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_done_with_a_backfill_has_the_keys_and_types_of_the_document(
+    api: Any, operator: User, schema: dict[str, Any], schedule: Schedule, dry_run: bool
+) -> None:
+    operator.user_permissions.add(Permission.objects.get(codename="run_attempt"))
+    made = api.backfill(schedule).json()["backfillId"]
+
+    killed = api.post(f"backfills/{made}/kill").json()
+    conflict = api.post(f"backfills/{made}/retry", {"attemptName": "again", "dryRun": dry_run}).json()
+    again = api.post(f"backfills/{made}/retry", {"attemptName": "mend", "dryRun": dry_run}).json()
+    schedule.delete()
+    gone = api.post(f"backfills/{made}/retry", {"attemptName": "mend", "dryRun": dry_run}).json()
+
+    assert (len(again["attempts"]), len(conflict["conflicts"]), gone["status"]) == (3, 3, 409)
+    check(answer_schema(schema, "/api/backfills/{id}/kill", "post"), killed, schema)
+    check(answer_schema(schema, "/api/backfills/{id}/retry", "post"), again, schema)
+    for refused in (conflict, gone):
+        check(answer_schema(schema, "/api/backfills/{id}/retry", "post", "409"), refused, schema)
 
 
 def test_an_optional_key_is_documented_as_one(schema: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ TAKING = {
     "api-schedule-enable": "POST",
     "api-project-secret": "PUT",
     "api-attempt-list": "PUT",
+    "api-backfill-retry": "POST",
 }
 DOORS = [address for address in addresses("/api/") if address.name in TAKING]
 NOT_YOURS = {
@@ -64,7 +65,7 @@ def send(client: Client, address: Address, owned: Owned, body: bytes) -> Any:
 
 def test_every_door_that_takes_json_is_tried_here() -> None:
     writing = {address.name for address in addresses("/api/") if {"POST", "PUT"} & address.methods}
-    without_json = {"api-schedule-disable", "api-attempt-kill", "api-project-list"}
+    without_json = {"api-schedule-disable", "api-attempt-kill", "api-backfill-kill", "api-project-list"}
 
     assert writing - without_json - {"api-schema", "api-docs"} == set(TAKING)
 

@@ -98,6 +98,7 @@ class Owned:
             "schedules": self.schedule,
             "sessions": self.session,
             "attempts": self.attempt,
+            "backfills": self.backfill,
             "logs": self.attempt,
         }
         is_log = pattern.startswith("/api/logs/")
@@ -127,6 +128,7 @@ class Owned:
         """What the API would take, by the name of the address."""
         return {
             "api-schedule-backfill": {"attemptName": "x", "fromTime": WHEN, "dryRun": False},
+            "api-backfill-retry": {"attemptName": "x", "dryRun": False},
             "api-schedule-skip": {"nextTime": "2026-03-04T00:00:00Z"},
             "api-project-secret": {"value": "x"},
             "api-attempt-list": {"workflowId": str(self.definition), "sessionTime": WHEN, "retryAttemptName": "x"},

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 from projects.dig.language import closest
 from projects.models import Project, Revision, Workflow, WorkflowDefinition
-from scheduler.models import Attempt, Pool, Session
+from scheduler.models import Attempt, Backfill, Pool, Session
 
 
 def project_named(name: str) -> Project:
@@ -66,6 +66,13 @@ def session_of(session_id: int) -> Session:
     if session is None:
         raise CommandError(f"There is no session {session_id}.")
     return session
+
+
+def backfill_of(backfill_id: int) -> Backfill:
+    backfill = Backfill.objects.select_related("schedule").filter(pk=backfill_id).first()
+    if backfill is None:
+        raise CommandError(f"There is no backfill {backfill_id}.")
+    return backfill
 
 
 def pool_named(name: str | None) -> int | None:

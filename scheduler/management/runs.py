@@ -1,4 +1,4 @@
-"""Schedules, sessions, attempts and tasks as commands print them: the wire's entries, as they are or in columns."""
+"""What runs, as commands print it, from schedules to tasks: the wire's entries, as they are or in columns."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,6 +20,7 @@ MOST_REASON = 400
 SESSIONS = ("SESSION", "WORKFLOW", "SESSION TIME", "ATTEMPT", "STATUS")
 SCHEDULES = ("ID", "WORKFLOW", "NEXT SESSION", "RUNS", "STATE")
 ATTEMPTS = ("ATTEMPT", "WORKFLOW", "SESSION TIME", "NAME", "STATUS")
+BACKFILLS = ("ID", "WORKFLOW", "NAME", "QUEUED", "RUNNING", "SUCCESS", "ERROR", "KILLED")
 TASKS = ("TASK", "STATE", "STARTED", "ERROR")
 
 
@@ -58,8 +59,19 @@ def attempt_cells(row: Entry) -> tuple[str, ...]:
     return row["id"], workflow_cell(row), row["sessionTime"], name, row["status"]
 
 
-def workflow_cell(row: Entry) -> str:
-    return cell(f"{row['project']['name']}/{row['workflow']['name']}", MOST_WORKFLOW)
+def backfills_table(rows: Iterable[Entry]) -> str:
+    return table(BACKFILLS, [backfill_cells(row) for row in rows])
+
+
+def backfill_cells(row: Entry) -> tuple[str, ...]:
+    counts = row["attempts"]
+    running = counts["running"] + counts["canceling"]
+    shown = (counts["queued"], running, counts["success"], counts["error"], counts["killed"])
+    return row["id"], workflow_cell(row, MOST_WORKFLOW - 1), cell(row["name"], MOST_NAME), *map(str, shown)
+
+
+def workflow_cell(row: Entry, most: int = MOST_WORKFLOW) -> str:
+    return cell(f"{row['project']['name']}/{row['workflow']['name']}", most)
 
 
 def tasks_table(tasks: Iterable[TaskRun]) -> str:

@@ -93,6 +93,7 @@ def test_a_machine_gets_what_the_api_answers(schedule: Schedule) -> None:
 
     assert [attempt["id"] for attempt in planned["attempts"]] == ["0", "0"]
     assert [attempt["id"] for attempt in done["attempts"]] == [str(row.pk) for row in Attempt.objects.order_by("pk")]
+    assert (planned["backfillId"], done["backfillId"]) == (None, str(Backfill.objects.get().pk))
     assert (done["id"], done["workflow"]["name"]) == (str(schedule.pk), "hourly_report")
 
 

@@ -12,7 +12,7 @@ from scheduler.models import Attempt, AttemptStatus, Schedule, Session, TaskRun,
 from scheduler.timetable import Kind
 
 HOUR = timedelta(hours=1)
-LISTS = ("schedules", "sessions", "attempts")
+LISTS = ("schedules", "sessions", "attempts", "backfills")
 
 Manage = Callable[..., Any]
 Make = Callable[..., Any]

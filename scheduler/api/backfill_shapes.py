@@ -5,6 +5,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from scheduler.api.shapes import ConflictEntry, Id, Instant, ProjectName, Refusal, Shape, WorkflowName
+from scheduler.models.backfill import Only
 
 
 class AttemptCounts(Shape):
@@ -28,7 +29,9 @@ class BackfillShape(Shape):
     workflow = WorkflowName()
     scheduleId = Id(allow_null=True, help_text="null when the schedule is not there any more.")
     fromTime = Instant()
+    toTime = Instant(allow_null=True, help_text="As asked for; null: up to the schedule's next session.")
     count = serializers.IntegerField(allow_null=True, min_value=1, help_text="As asked for; null: all there were.")
+    only = serializers.ChoiceField(choices=Only.values)
     sessions = serializers.IntegerField(min_value=0, help_text="How many it runs.")
     concurrency = serializers.IntegerField(min_value=1, help_text="How many of its attempts run at once.")
     poolId = Id(allow_null=True)

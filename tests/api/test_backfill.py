@@ -191,14 +191,6 @@ def test_a_pool_that_is_not_there_is_named(api: Any, schedule: Schedule) -> None
 # --- refusals ------------------------------------------------------------------------------------------
 
 BAD_FIELDS = [
-    ("toTime", "tomorrow", "Give a time with its offset"),
-    ("toTime", "2026-03-02T10:00:00Z", "not after the time to start from"),
-    ("only", "some", "Give one of all, missing, failed, missing_or_failed."),
-    ("only", True, "Give one of"),
-    ("only", ["failed"], "Give one of"),
-    ("concurrency", 0, "from 1 to 100"),
-    ("concurrency", 2.5, "Give a whole number."),
-    ("concurrency", True, "Give a whole number."),
     ("attemptName", ..., "This field is required."),
     ("attemptName", None, "This field may not be null."),
     ("attemptName", 5, "Give text."),
@@ -407,24 +399,6 @@ def test_every_conflict_is_listed_in_the_order_of_the_sessions(
         },
     ]
     assert counts() == before
-
-
-def test_what_failed_before_a_time_is_run_two_at_once(
-    api: Any, schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
-) -> None:
-    for hours, status in ((2, AttemptStatus.ERROR), (1, AttemptStatus.SUCCESS), (0, AttemptStatus.ERROR)):
-        make_attempt(schedule, now - timedelta(hours=hours), status=status)
-
-    response = api.backfill(schedule, toTime="2026-03-02T12:00:00Z", only="failed", concurrency=2)
-
-    assert [one["sessionTime"] for one in response.json()["attempts"]] == ["2026-03-02T10:00:00+00:00"]
-    backfill = Backfill.objects.get()
-    assert (backfill.to_time, backfill.only, backfill.concurrency) == (now, "failed", 2)
-
-
-@pytest.mark.parametrize("field", ["toTime", "only", "concurrency"])
-def test_a_choice_that_is_null_is_none(api: Any, schedule: Schedule, field: str) -> None:
-    assert len(api.backfill(schedule, **{field: None}).json()["attempts"]) == 3
 
 
 def test_a_conflict_with_an_attempt_that_waits_to_go_on_says_that_it_is_running_as_the_attempt_does(

@@ -65,7 +65,9 @@ def test_a_backfill_shows_what_was_asked_and_how_far_it_is(api: Any, schedule: S
         "workflow": {"id": str(schedule.definition_id), "name": "hourly_report"},
         "scheduleId": str(schedule.pk),
         "fromTime": "2026-03-02T09:30:00Z",
+        "toTime": None,
         "count": 2,
+        "only": "all",
         "sessions": 2,
         "concurrency": 1,
         "poolId": str(pool.pk),
@@ -94,7 +96,9 @@ def test_what_is_not_known_is_null(
 
     document = api.get(f"backfills/{row.pk}").json()
 
-    assert {name for name, value in document.items() if value is None} == {"scheduleId", "count", "poolId", "createdBy"}
+    assert {name for name, value in document.items() if value is None} == {
+        *("scheduleId", "toTime", "count", "poolId", "createdBy"),
+    }
 
 
 def test_its_own_attempts_are_counted_by_state(

@@ -41,7 +41,7 @@ class Command(BaseCommand):
         else:
             shown = plan_table(plan, limit=None)
             self.stdout.write(text_of(shown))
-            self.stdout.write(summary(shown, plan.backfill.pk if plan.backfill else None, plan.request.attempt_name))
+            self.stdout.write(summary(shown, plan.backfill))
 
     def retried(self, backfill_id: int, name: str | None, *, dry_run: bool, now: datetime) -> Plan:
         """`retrying.retry_failed`, its refusals said as a command says them."""

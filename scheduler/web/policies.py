@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scheduler.models import CatchUp, Overlap, Schedule, SkipReason
+from scheduler.web.paging import KeyPage, key_page
 from scheduler.web.times import Moment, duration, moment, zone_or_utc
 
-SKIPS_SHOWN = 50
+SKIPS_PAGE_SIZE = 50
 
 CATCH_UP = {
     CatchUp.ALL: "Sessions that came due while nothing could start them are all caught up.",
@@ -39,15 +39,20 @@ def policy_sentences(schedule: Schedule) -> list[str]:
     return sentences
 
 
-def skip_rows(schedule: Schedule, now: datetime) -> Sequence[SkipRow]:
-    """The latest session times that were skipped, newest first."""
+def skip_rows(schedule: Schedule, before: datetime | None, now: datetime) -> KeyPage[SkipRow]:
+    """The session times that were skipped, newest first, a page of them."""
     where = zone_or_utc(schedule.timezone)
-    rows = schedule.skips.order_by("-session_time")[:SKIPS_SHOWN]
-    return [
+    rows = schedule.skips.order_by("-session_time")
+    if before is not None:
+        rows = rows.filter(session_time__lt=before)
+    found = list(rows[: SKIPS_PAGE_SIZE + 1])
+    last = found[:SKIPS_PAGE_SIZE][-1].session_time.isoformat() if found else None
+    lines = [
         SkipRow(
             time=moment(skip.session_time, where, now),
             reason=SkipReason(skip.reason).label,
             noted=moment(skip.created_at, where, now),
         )
-        for skip in rows
+        for skip in found
     ]
+    return key_page(lines, size=SKIPS_PAGE_SIZE, key="skipped_before", last=last, start=before, kept={})

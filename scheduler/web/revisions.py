@@ -64,13 +64,15 @@ def revision_page(request: HttpRequest, project_id: int, revision_id: int) -> Ht
     before = _before(revision)
     changes = changes_of([revision, *([before] if before else [])]).get(revision.pk)
     marked = changes if changes and before else {}
+    removed = marked.get(REMOVED, [])
     files, text = files_of(request, revision, before, _asked_definition(request, revision))
     facts: dict[str, Any] = {
         "page": Page(title=f"Revision {revision.name}", at="projects", crumbs=project_crumbs(revision.project)),
         "revision": revision_row(revision, changes_text(revision, before, changes), now),
         "is_newest": not revision.project.revisions.filter(pk__gt=revision.pk).exists(),
         "workflows": _definitions(request, revision, marked),
-        "removed": marked.get(REMOVED, [])[:PAGE_SIZE],
+        "removed": removed[:PAGE_SIZE],
+        "removed_more": f"{len(removed) - PAGE_SIZE:,}" if len(removed) > PAGE_SIZE else "",
         "files": files,
         "text": text,
         "admin_href": reverse("admin:projects_revision_change", args=[revision.pk]) if is_staff(request) else "",

@@ -148,7 +148,7 @@ def schedule_page(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "upcoming": upcoming(schedule, now),
         "policies": policy_sentences(schedule),
         "pool": schedule.pool.name if schedule.pool else "",
-        "skips": skip_rows(schedule, now),
+        "skips": skip_rows(schedule, time_of(request, "skipped_before"), now),
         "sessions": session_rows(schedule, time_of(request, "before"), now),
         "backfills": recent_backfills(schedule, now),
         "backfills_href": f"{reverse('backfills')}?schedule={schedule.pk}",

@@ -63,16 +63,57 @@ def test_the_page_lists_skips_with_local_time_and_reason_newest_first(
     assert "2026-03-02 20:00 +09:00" in listed
 
 
-def test_the_page_lists_the_latest_fifty_skips(page: Client, schedule: Schedule) -> None:
-    Skip.objects.bulk_create(
-        Skip(schedule=schedule, session_time=NOW - hours * HOUR, reason="missed", created_at=NOW) for hours in range(60)
-    )
+@pytest.fixture
+def make_skips(schedule: Schedule) -> Callable[[int], None]:
+    """Skips of the last hours."""
+
+    def make(count: int) -> None:
+        Skip.objects.bulk_create(
+            Skip(schedule=schedule, session_time=NOW - hours * HOUR, reason="missed", created_at=NOW)
+            for hours in range(count)
+        )
+
+    return make
+
+
+def test_skips_are_paged_newest_first_and_none_is_missed(
+    page: Client, schedule: Schedule, make_skips: Callable[[int], None]
+) -> None:
+    make_skips(60)
+    address = f"/schedules/{schedule.pk}"
+
+    first = page.get(address)
+    second = page.get(f"{address}{first.context['skips'].next_href}")
+
+    html, pages = first.content.decode(), (first.context["skips"], second.context["skips"])
+    times = [row.time.local for listed in pages for row in listed.rows]
+    assert html[html.index('id="skips"') :].count("Came due while") == 50
+    assert f'href="{pages[0].next_href}#skips">Older skips</a>' in html
+    assert (len(times), times) == (60, sorted(times, reverse=True))
+    assert pages[1].next_href == ""
+    assert "Newest skips" in second.content.decode()
+
+
+def test_a_page_full_of_skips_has_no_further_page(
+    page: Client, schedule: Schedule, make_skips: Callable[[int], None]
+) -> None:
+    make_skips(50)
 
     html = page.get(f"/schedules/{schedule.pk}").content.decode()
 
-    listed = html[html.index('id="skips"') :]
-    assert listed.count("Came due while") == 50
-    assert "The latest 50 are shown." in listed
+    assert html.count("Came due while") == 50
+    assert "Older skips" not in html
+    assert "are shown" not in html
+
+
+def test_a_page_after_the_last_skip_leads_back(
+    page: Client, schedule: Schedule, make_skips: Callable[[int], None]
+) -> None:
+    make_skips(1)
+
+    html = page.get(f"/schedules/{schedule.pk}?skipped_before=2020-01-01T00:00:00Z").content.decode()
+
+    assert "Newest skips" in html
 
 
 def test_a_schedule_that_skipped_nothing_has_no_such_list(page: Client, schedule: Schedule) -> None:

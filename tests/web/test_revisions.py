@@ -206,6 +206,18 @@ def test_a_revision_of_another_project_is_not_found(page: Client, make_revision:
     assert page.get(f"/projects/{other.pk}/revisions/{revision.pk}").status_code == 404
 
 
+def test_of_very_many_removed_workflows_it_says_how_many_more(
+    page: Client, make_revision: Callable[..., Revision]
+) -> None:
+    make_revision("v1", {}, orders=ECHO, **{f"w{number:03}": ECHO for number in range(101)})
+
+    html = text_of(page, make_revision("v2", {}))
+
+    removed = html[html.index("Removed since the revision before") :]
+    assert "w099</span> and 1 more</p>" in removed
+    assert "w100" not in removed
+
+
 def test_it_takes_the_same_queries_for_few_and_many(
     page: Client, make_revision: Callable[..., Revision], django_assert_num_queries: Callable[[int], Any]
 ) -> None:

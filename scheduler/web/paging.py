@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -49,9 +49,9 @@ def key_of(request: HttpRequest, name: str) -> int | None:
 
 
 def time_of(request: HttpRequest, name: str) -> datetime | None:
-    """The instant in a parameter; None for none, and for what is none."""
+    """The instant in a parameter, in UTC; None for none, and for what is none."""
     try:
         instant = datetime.fromisoformat(request.GET.get(name, ""))
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):  # on the first and last day of the calendar, UTC may be beyond it
         return None
-    return instant if instant.tzinfo else None

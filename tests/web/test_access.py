@@ -180,6 +180,14 @@ def test_odd_parameters_of_lists_do_no_harm(page: Client, schedule: Schedule, ad
     assert page.get(f"{address}?{query}").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["before", "skipped_before"])
+@pytest.mark.parametrize("time", ["x", "2026-03-02", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_odd_times_in_the_address_of_a_schedule_do_no_harm(
+    page: Client, schedule: Schedule, name: str, time: str
+) -> None:
+    assert page.get(f"/schedules/{schedule.pk}?{name}={time}").status_code == 200
+
+
 def test_a_fragment_asked_for_after_the_login_ended_reloads_its_page(client: Client, addresses: list[str]) -> None:
     answer = client.get(
         next(address for address in addresses if address.endswith("/live")), headers={"HX-Request": "true"}

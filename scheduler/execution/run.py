@@ -33,6 +33,7 @@ from scheduler.execution.workspace import Workspace
 from scheduler.models import TaskState
 
 SAME_MOMENT_SECONDS = 0.2
+TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # the second by those that answer it themselves, such as Java
 # How often what runs beside this thread is looked at, for the log to be read while it grows.
 LOOK_SECONDS = 1.0
 # How long a wait may be for the worker to sit it out; attempts with longer ones go back into the queue.
@@ -251,7 +252,7 @@ class _Run:
         self._lease.check()
         if child.timed_out and not self._lease.canceled:
             raise TaskFailed(f"It took longer than {timeout:g} s, and was ended.", timeout=timeout)
-        if code == -signal.SIGTERM:
+        if code in TERMINATED or (code and order()):
             self._ended_with_the_worker()
         if code < 0:
             name = signal_name(-code)
@@ -261,6 +262,7 @@ class _Run:
     def _ended_with_the_worker(self) -> None:
         """Somebody ends the worker and its commands alike, as systemd does: no failure of the command.
 
+        What a command that answers the signal itself ends with is up to it.
         Raises LeaseLost then, for the attempt to be given back.
         """
         time.sleep(SAME_MOMENT_SECONDS)

@@ -166,11 +166,24 @@ def test_a_worker_that_is_asked_to_stop_gives_back_what_takes_longer(
     assert worker.process.wait(10) == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo $$; exec sleep {seconds}",
+        "trap 'exit 143' TERM; echo $$; sleep {seconds} & wait",
+        "trap 'sleep 0.5; exit 1' TERM; echo $$; sleep {seconds} & wait",
+    ],
+)
 def test_a_command_that_is_ended_together_with_its_worker_did_not_fail(
-    start_worker: Callable[..., Any], start: Make, running: Callable[..., None], wait_until: WaitUntil, marker: str
+    start_worker: Callable[..., Any],
+    start: Make,
+    running: Callable[..., None],
+    wait_until: WaitUntil,
+    marker: str,
+    command: str,
 ) -> None:
     worker = start_worker()
-    attempt = start({"+a": {"sh>": f"echo $$; exec sleep {marker}"}})
+    attempt = start({"+a": {"sh>": command.format(seconds=marker)}})
     running(attempt, "\n")
 
     os.kill(int(LogChunk.objects.get(attempt=attempt).text), signal.SIGTERM)

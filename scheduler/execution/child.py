@@ -35,7 +35,7 @@ def environment(workspace: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 class Child:
-    """A running child. `terminate` and `kill` may come from any thread, at any time."""
+    """A running child. `terminate` and `kill` may come from any thread, at any time; all else from one."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Child:
     ) -> None:
         """Starts it in a shell, with `arguments` as its `$0`, `$1`, …. Raises TaskFailed when the system refuses."""
         self._lock = threading.RLock()  # a signal's handler may come in between
-        self._reaped = False
+        self._killed = self._reaped = False
         self._mark = token_hex(8)
         self._ends_at = float("inf")
         self.timed_out = False
@@ -151,19 +151,21 @@ class Child:
     def _end(self) -> None:
         """Kill the rest of the group, then reap the leader: its id names the group until then, and nothing else.
 
-        What left the group comes last.
+        What left the group comes last. Nobody who signals has to wait meanwhile, however long a process takes to die.
         """
         with self._lock:
-            if not self._reaped:
+            if not self._killed:
                 _kill_group(self._process.pid, signal.SIGKILL)
                 guardian.forget(self._process.pid)
-                self._process.wait()
-                self._reaped = True
-                orphans.end(self._process.pid, self._mark)
+                self._killed = True
+        if not self._reaped:
+            self._process.wait()
+            self._reaped = True
+            orphans.end(self._process.pid, self._mark)
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
-            if not self._reaped:
+            if not self._killed:
                 _kill_group(self._process.pid, number)
 
 

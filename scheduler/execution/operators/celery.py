@@ -21,6 +21,7 @@ from celery.backends.base import DisabledBackend
 from scheduler import dispatch, known_tasks
 from scheduler.celery import app
 from scheduler.execution import storable
+from scheduler.execution.operators import said
 from scheduler.execution.operators.base import Context, Operator, Outcome, TaskFailed, TryLater
 from scheduler.execution.operators.celery_child import told
 from scheduler.execution.operators.house import in_the_house, time_limit, time_limit_problems
@@ -70,20 +71,12 @@ def _secret_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _arguments(task: Context) -> dict[str, Any]:
     """`args` and `kwargs`; secrets in them have been refused where they are for a broker. Raises TaskFailed."""
-    args, kwargs = (parsed(_revealed(task, task.config.get(key))) for key in ("args", "kwargs"))
+    args, kwargs = (parsed(said.revealed(task, task.config.get(key))) for key in ("args", "kwargs"))
     if not isinstance(args or [], list):
         raise TaskFailed(f"args: of celery> is a list, not {str(args)[:50]!r}.")
     if not isinstance(kwargs or {}, dict):
         raise TaskFailed(f"kwargs: of celery> is a mapping, not {str(kwargs)[:50]!r}.")
     return {"args": args or [], "kwargs": kwargs or {}}
-
-
-def _revealed(task: Context, value: object) -> object:
-    if isinstance(value, str):
-        return task.revealed(value)
-    if isinstance(value, dict):
-        return {key: _revealed(task, item) for key, item in value.items()}
-    return [_revealed(task, item) for item in value] if isinstance(value, list) else value
 
 
 def _text(task: Context, value: object) -> str:

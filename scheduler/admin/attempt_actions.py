@@ -12,18 +12,17 @@ from projects.admin.selection import at_most
 from scheduler import attempts
 from scheduler.admin.cells import schedule_of
 from scheduler.errors import HindcastError
-from scheduler.models import Attempt, AttemptStatus
+from scheduler.models import Attempt
+from scheduler.retrying import RETRIABLE
 from scheduler.web.acting import retry, retry_name
 from scheduler.web.rows import zone_of
 from scheduler.web.times import local_text
 
-KILLABLE = (AttemptStatus.QUEUED, AttemptStatus.RUNNING)
-RETRIABLE = (AttemptStatus.ERROR, AttemptStatus.KILLED)
 MOST = 100  # in one go
 
 
 def kill(admin: Any, request: HttpRequest, rows: QuerySet[Attempt], *, now: datetime) -> HttpResponse | None:
-    selected = _selected(admin, request, rows.filter(status__in=KILLABLE), "queued or running")
+    selected = _selected(admin, request, rows.filter(status__in=attempts.KILLABLE), "queued or running")
     if not selected:
         return None
     if not is_confirmed(request):

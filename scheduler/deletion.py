@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from projects import secrets
-from projects.models import Project, Workflow
+from projects.models import Project, Secret, Workflow
 from scheduler import attempts
 from scheduler.errors import HindcastError
 from scheduler.models import Attempt, AttemptStatus, Schedule
@@ -28,9 +28,10 @@ class ProjectNotFound(HindcastError):  # noqa: N818 - named as the fact
 
 @dataclass(frozen=True)
 class Extent:
-    """What a deletion ends: schedules, queued attempts, running attempts."""
+    """What a deletion ends: schedules, secrets, queued attempts, running attempts."""
 
     schedules: int
+    secrets: int
     queued: int
     running: int
 
@@ -40,7 +41,7 @@ def extent(project_id: int) -> Extent:
     live = Attempt.objects.live().filter(workflow__in=_workflows(project_id))
     queued = live.filter(status=AttemptStatus.QUEUED).count()
     schedules = Schedule.objects.filter(workflow__project=project_id).count()
-    return Extent(schedules, queued, live.count() - queued)
+    return Extent(schedules, Secret.objects.filter(project=project_id).count(), queued, live.count() - queued)
 
 
 def delete(project_id: int, *, now: datetime) -> None:

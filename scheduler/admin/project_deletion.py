@@ -37,8 +37,8 @@ class DeletableProjectAdmin(ProjectAdmin):
             return None
         if not is_confirmed(request):
             text = (
-                "Their schedules are removed, queued attempts are killed, and running ones are stopped. Sessions and "
-                "logs stay in the database, and are hidden. A deleted project does not come back."
+                "Their schedules and secrets are removed, queued attempts are killed, and running ones are stopped. "
+                "Sessions and logs stay in the database, and are hidden. A deleted project does not come back."
             )
             lines = [line_of(project) for project in selected]
             return confirm(
@@ -66,7 +66,12 @@ class DeletableProjectAdmin(ProjectAdmin):
 
 def line_of(project: Project) -> str:
     ends = deletion.extent(project.pk)
-    parts = ((ends.schedules, "schedule"), (ends.queued, "queued attempt"), (ends.running, "running attempt"))
+    parts = (
+        (ends.schedules, "schedule"),
+        (ends.secrets, "secret"),
+        (ends.queued, "queued attempt"),
+        (ends.running, "running attempt"),
+    )
     counts = [f"{count:,} {word}" if count == 1 else f"{count:,} {word}s" for count, word in parts]
     return f"{project.name}: {', '.join(counts)}"
 

@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from projects.models import Secret
 from scheduler import deletion
 from scheduler.web.asking import Button, ask
 from scheduler.web.crumbs import project_crumbs
@@ -45,8 +44,9 @@ def project_delete(request: HttpRequest, project_id: int) -> HttpResponse:
 
 def ends_text(project_id: int) -> str:
     """`Removes 2 schedules and 1 secret. Kills 3 queued attempts. Stops 1 running attempt.`"""
-    ends, kept = deletion.extent(project_id), Secret.objects.filter(project=project_id).count()
-    removed = [_counted(count, word) for count, word in ((ends.schedules, "schedule"), (kept, "secret")) if count]
+    ends = deletion.extent(project_id)
+    kept = ((ends.schedules, "schedule"), (ends.secrets, "secret"))
+    removed = [_counted(count, word) for count, word in kept if count]
     sentences = (
         (bool(removed), f"Removes {' and '.join(removed)}."),
         (ends.queued, f"Kills {_counted(ends.queued, 'queued attempt')}."),

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from projects import secrets
 from projects.models import Project
 from scheduler.backfill import backfill
 from scheduler.models import Attempt, AttemptStatus, Backfill, Schedule
@@ -77,12 +78,15 @@ def test_deleting_a_project_asks_with_what_it_ends(
 ) -> None:
     make_attempt(schedule, now, status=AttemptStatus.QUEUED)
     project = Project.objects.get()
+    for key in ("a", "b"):
+        secrets.put(project_id=project.pk, key=key, value="x", now=now)
 
     asked = act(client, PROJECTS, "delete_projects", project.pk)
     before = Project.objects.live().count()
     said = act(client, PROJECTS, "delete_projects", project.pk, confirmed="yes")
 
-    assert "sales: 1 schedule, 1 queued attempt, 0 running attempts" in asked
+    assert "sales: 1 schedule, 2 secrets, 1 queued attempt, 0 running attempts" in asked
+    assert "Their schedules and secrets are removed" in asked
     assert before == 1
     assert "1 project deleted." in said
     assert (Project.objects.live().count(), Attempt.objects.get().status) == (0, "killed")

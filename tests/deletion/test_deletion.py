@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import Client
 
-from projects import revisions
+from projects import revisions, secrets
 from projects.models import Project, Revision
 from scheduler import deletion, schedules
 from scheduler.attempts import kill
@@ -142,8 +142,9 @@ def test_what_it_ends_is_counted(schedule: Schedule, make_attempt: Callable[...,
     make_attempt(schedule, now, status=AttemptStatus.QUEUED)
     make_attempt(schedule, now - timedelta(hours=1), status=AttemptStatus.CANCELING)
     make_attempt(schedule, now - timedelta(hours=2))
+    secrets.put(project_id=project_of(schedule), key="db.password", value="x", now=now)
 
-    assert deletion.extent(project_of(schedule)) == deletion.Extent(schedules=1, queued=1, running=1)
+    assert deletion.extent(project_of(schedule)) == deletion.Extent(schedules=1, secrets=1, queued=1, running=1)
 
 
 # --- races --------------------------------------------------------------------------------------------------

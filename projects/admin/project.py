@@ -84,6 +84,9 @@ class ProjectAdmin(HindcastAdmin[Project]):
     def for_list(self, rows: QuerySet[Project]) -> QuerySet[Project]:
         return rows.with_newest_revision()  # type: ignore[attr-defined, no-any-return]
 
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        """Only the groups can be changed, by the inline. A save would undo a deletion since the row was loaded."""
+
     @admin.display(description="Newest revision")
     def newest(self, project: Project) -> str:
         revision = getattr(project, "newest_revision_id", None)

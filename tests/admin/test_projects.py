@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from projects import archives, secrets
@@ -174,6 +176,17 @@ def test_projects_are_narrowed_by_whether_they_are_deleted(superuser_client: Cli
     ]
 
     assert shown == [["p0", "p1"], ["p0"], ["p1"]]
+
+
+def test_changing_who_may_see_a_project_writes_nothing_else_of_it(superuser_client: Client, project: Project) -> None:
+    group = Group.objects.create(name="ops")
+    rows = {"TOTAL_FORMS": 1, "INITIAL_FORMS": 0, "0-project": project.pk, "0-group": group.pk}
+
+    with CaptureQueriesContext(connection) as queries:
+        superuser_client.post(page_of(project), {f"access-{name}": value for name, value in rows.items()})
+
+    assert list(project.groups.all()) == [group]
+    assert not [query for query in queries if 'UPDATE "projects_project"' in query["sql"]]
 
 
 def test_a_project_leads_to_its_page_while_it_has_one(superuser_client: Client, project: Project) -> None:

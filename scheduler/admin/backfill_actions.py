@@ -12,6 +12,7 @@ from projects.admin.confirm import YES, confirm, is_confirmed
 from projects.admin.selection import at_most
 from scheduler import attempts
 from scheduler.models import Backfill
+from scheduler.retrying import ScheduleGone
 from scheduler.web.backfill_acting import attempts_text, counts_of, kill_button, kill_text, killable, killed_text
 
 MOST = 50  # in one go
@@ -54,8 +55,11 @@ def report(admin: Any, request: HttpRequest, killed: list[tuple[Backfill, int]])
 
 def retry(admin: Any, request: HttpRequest, rows: QuerySet[Backfill]) -> HttpResponse | None:
     """One at a time, as each has a plan to be looked at and a name."""
-    selected = list(rows.values_list("pk", flat=True)[:2])
-    if len(selected) == 1:
-        return HttpResponseRedirect(reverse("backfill_retry", args=selected))
-    admin.message_user(request, "Select one backfill to retry what failed of it.", messages.WARNING)
-    return None
+    selected = list(rows[:2])
+    if len(selected) != 1:
+        admin.message_user(request, "Select one backfill to retry what failed of it.", messages.WARNING)
+        return None
+    if selected[0].schedule_id is None:
+        admin.message_user(request, ScheduleGone(selected[0]).message, messages.WARNING)
+        return None
+    return HttpResponseRedirect(reverse("backfill_retry", args=[selected[0].pk]))

@@ -69,7 +69,8 @@ class BackfillAdmin(KeysetAdmin[Backfill]):
         if backfill is None:
             return []
         live = Attempt.objects.live().filter(backfill=backfill).exists()
-        idle = "retry_failed" if live or not failed_of(backfill.pk).exists() else "kill"
+        failed = backfill.schedule_id is not None and failed_of(backfill.pk).exists()
+        idle = "retry_failed" if live or not failed else "kill"
         offered = [button for button in super().buttons(request, object_id) if button[0] != idle]
         return offered if live or idle == "kill" else []
 

@@ -193,6 +193,20 @@ def test_retrying_what_failed_is_asked_on_the_backfills_page(
     assert "Select one backfill" in refused
 
 
+def test_what_failed_of_a_backfill_without_a_schedule_is_not_offered_to_be_retried(
+    make_staff: Callable[..., User], enter: Callable[[User], Client], make_run: Callable[..., Backfill]
+) -> None:
+    client = enter(make_staff("rolf", "scheduler.run_attempt", "scheduler.backfill_schedule"))
+    row = make_run("failed", 6, *[AttemptStatus.ERROR] * 3)
+    Schedule.objects.all().delete()
+
+    offered = client.get(f"{BACKFILLS}{row.pk}/change/").context["row_actions"]
+    said = act(client, BACKFILLS, "retry_failed", row.pk)
+
+    assert offered == []
+    assert "The schedule of the backfill “failed” is not there any more." in said
+
+
 def test_backfills_are_not_killed_without_the_permission(
     make_staff: Callable[..., User], enter: Callable[[User], Client], make_run: Callable[..., Backfill]
 ) -> None:

@@ -103,6 +103,10 @@ class ApiKeyAdmin(HindcastAdmin[ApiKey]):
         form.maker = request.user  # type: ignore[attr-defined]
         return form
 
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """There may be thousands of projects; who may not look for one there gets them all in a list."""
+        return ("user", "project") if request.user.has_perm("projects.view_project") else ("user",)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "project":
             visible = Project.objects.visible_to(request.user)

@@ -1,12 +1,14 @@
 """Lists of the admin that stay fast over millions of rows, and rows that nobody changes by hand."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
@@ -122,6 +124,14 @@ def linked(name: str, to: type[Model], path: str = "") -> type[LinkedFilter]:
     )
 
 
+class LookedUp(AutocompleteSelect):
+    """A choice that is looked for as one types. A form that is refused comes back without what cannot be an id."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        ids = [text for text in value if not text or row_id(text) is not None]
+        return super().optgroups(name, ids, attr)
+
+
 class HindcastAdmin(admin.ModelAdmin[Row]):
     """Rows of projects that the reader may see. Nothing is deleted here, and lists take no lookups but their own."""
 
@@ -159,6 +169,11 @@ class HindcastAdmin(admin.ModelAdmin[Row]):
             else:
                 allowed.add(f"{entry}__exact")
         return lookup in allowed and "\x00" not in str(value)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            options["widget"] = LookedUp(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Row]) -> HttpResponse | None:  # type: ignore[override]
         if all(row_id(text) is not None for text in request.POST.getlist(ACTION_CHECKBOX_NAME)):

@@ -81,6 +81,15 @@ class ProjectAdmin(HindcastAdmin[Project]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Project], search_term: str
+    ) -> tuple[QuerySet[Project], bool]:
+        """Forms look for a project here, too, and take live ones alone; the list has all of them."""
+        if request.resolver_match and request.resolver_match.url_name == "autocomplete":
+            # Nobody checked this term, and PostgreSQL takes no zero byte.
+            queryset, search_term = queryset.filter(deleted_at=None), search_term.replace("\x00", "\ufffd")
+        return super().get_search_results(request, queryset, search_term)
+
     def for_list(self, rows: QuerySet[Project]) -> QuerySet[Project]:
         return rows.with_newest_revision()  # type: ignore[attr-defined, no-any-return]
 

@@ -66,6 +66,10 @@ class SecretAdmin(HindcastAdmin[Secret]):
     def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> Any:
         return () if obj is None else self.details
 
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """There may be thousands of projects; who may not look for one there gets them all in a list."""
+        return ("project",) if request.user.has_perm("projects.view_project") else ()
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "project":
             visible = Project.objects.visible_to(request.user)

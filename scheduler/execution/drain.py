@@ -76,9 +76,8 @@ def run_next(*lanes: Lane, empty: dict[Lane, float] | None = None) -> bool:
 
 def ring_again(rung: Lane, lanes: Collection[Lane]) -> None:
     """One doorbell for one, in a lane where something waits: this one's, if it is not empty."""
-    waiting = set(Attempt.objects.claimable().filter(lane__in=lanes).order_by().values_list("lane", flat=True)[:50])
     for lane in (rung, *Lane):
-        if lane in waiting:
+        if lane in lanes and Attempt.objects.due().filter(lane=lane).exists():
             dispatch.send(lane, 1)
             return
 

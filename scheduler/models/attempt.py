@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from projects.models import NAME_LENGTH, ApiKey, Project, Workflow, WorkflowDefinition
 
@@ -67,6 +68,10 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
     def claimable(self) -> AttemptQuerySet:
         """Queued attempts whose turn has come, the longest waiting first."""
         return self.filter(status=AttemptStatus.QUEUED, released_at__isnull=False).order_by("released_at", "pk")
+
+    def due(self) -> AttemptQuerySet:
+        """Those of the claimable that a claim would take now: after a lost worker, or parked, they wait a while."""
+        return self.claimable().filter(Q(started_at=None) | Q(released_at__lte=Now()))
 
 
 class Attempt(models.Model):

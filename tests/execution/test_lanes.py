@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from scheduler.celery import app
 from scheduler.execution import drain as draining
 from scheduler.execution.drain import drain
 from scheduler.execution.lanes import RoundRobin, consumed
-from scheduler.models import Attempt, AttemptStatus, Lane
+from scheduler.models import Attempt, AttemptStatus, Lane, Schedule
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 def claims(turn: RoundRobin, filled: dict[Lane, int], count: int) -> list[Lane | None]:
@@ -101,3 +105,26 @@ def test_a_drain_that_stops_early_rings_once_where_something_waits(
     drain(Lane.SCHEDULED)
 
     assert [dispatch.doorbells(lane) for lane in Lane] == [0, 0, 1]
+
+
+@pytest.mark.usefixtures("own_broker")
+def test_the_lane_that_was_rung_for_is_rung_again_however_many_wait_in_others(
+    schedule: Schedule, make_attempt: Callable[..., Attempt]
+) -> None:
+    for hour in range(121):
+        lane = Lane.SCHEDULED if hour == 60 else Lane.BACKFILL
+        make_attempt(schedule, NOW - hour * HOUR, status=AttemptStatus.QUEUED, lane=lane)
+
+    draining.ring_again(Lane.SCHEDULED, set(Lane))
+
+    assert [dispatch.doorbells(lane) for lane in Lane] == [1, 0, 0]
+
+
+@pytest.mark.usefixtures("own_broker")
+def test_nobody_rings_again_for_what_is_parked(schedule: Schedule, make_attempt: Callable[..., Attempt]) -> None:
+    parked = {"started_at": NOW, "released_at": datetime.now(UTC) + HOUR}
+    make_attempt(schedule, status=AttemptStatus.QUEUED, **parked)
+
+    draining.ring_again(Lane.SCHEDULED, set(Lane))
+
+    assert [dispatch.doorbells(lane) for lane in Lane] == [0, 0, 0]

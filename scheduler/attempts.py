@@ -189,16 +189,9 @@ def reap(*, now: datetime, limit: int = 100) -> int:
 
     Returns how many. The token rises, so that the old worker is fenced at once. The next delivery waits a while.
     """
-    with transaction.atomic():
-        _end_waits_of_another_clock()
-        lost = list(
-            Attempt.objects.filter(lease_expires_at__lt=Now())
-            .order_by("lease_expires_at")
-            .select_for_update(skip_locked=True, no_key=True)[:limit]
-        )
-        for attempt in lost:
-            _take_back(attempt, now)
-        return len(lost)
+    _end_waits_of_another_clock()
+    lost = Attempt.objects.filter(lease_expires_at__lt=Now()).order_by("lease_expires_at").values_list("pk", flat=True)
+    return sum(_take_back(pk, now) for pk in list(lost[:limit]))
 
 
 def supersede(session_ids: Iterable[int]) -> None:
@@ -300,14 +293,31 @@ def _ring(released: Counter[Lane]) -> None:
 def _end_waits_of_another_clock() -> None:
     """The database's clock was set back: no lease and no wait for the next delivery ends later than one of now."""
     lease = timedelta(seconds=settings.HINDCAST_LEASE_SECONDS)
-    Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease).update(lease_expires_at=Now() + lease)
     longest = timedelta(seconds=max(RETRY_SECONDS))
     waiting = Attempt.objects.filter(status=AttemptStatus.QUEUED, lane__in=list(Lane), deliveries__gt=0)
     parked = TaskRun.objects.filter(attempt=OuterRef("pk"), retry_at__isnull=False)
-    waiting.filter(~Exists(parked), released_at__gt=Now() + 2 * longest).update(released_at=Now())
+    with transaction.atomic():
+        _mend(Attempt.objects.filter(lease_expires_at__gt=Now() + 2 * lease), lease_expires_at=Now() + lease)
+        _mend(waiting.filter(~Exists(parked), released_at__gt=Now() + 2 * longest), released_at=Now())
 
 
-def _take_back(attempt: Attempt, now: datetime) -> None:
+def _mend(rows: AttemptQuerySet, **columns: Any) -> None:
+    """What somebody else holds is left to the next tick: he may wait for another one of them."""
+    free = rows.order_by("pk").select_for_update(skip_locked=True, no_key=True)
+    Attempt.objects.filter(pk__in=free.values("pk")).update(**columns)
+
+
+def _take_back(attempt_id: int, now: datetime) -> bool:
+    """In a transaction of its own, as each that ends locks its workflow, backfill and pool, in this order."""
+    expired = Attempt.objects.filter(Q(lease_expires_at__lt=Now()), pk=attempt_id)
+    with transaction.atomic():
+        attempt = expired.select_for_update(skip_locked=True, no_key=True).first()
+        if attempt:
+            _fence(attempt, now)
+        return attempt is not None
+
+
+def _fence(attempt: Attempt, now: datetime) -> None:
     mine = Attempt.objects.filter(Q(lease_expires_at__lt=Now()), pk=attempt.pk, lease_token=attempt.lease_token)
     fence = {"lease_token": F("lease_token") + 1, "lease_expires_at": None}
     if attempt.status == AttemptStatus.CANCELING:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from projects.models import Workflow
 from scheduler import attempts, deletion, schedules
 from scheduler.attempts import Claim
 from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool, Schedule, Skip
@@ -17,6 +18,7 @@ from tests.attempts.test_kill_races import wait_for_lock
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -156,3 +158,48 @@ def test_who_removes_a_schedule_with_a_new_revision_waits_for_a_skip_that_is_bei
 
     assert adopted.result(timeout=30) == []
     assert not Schedule.objects.exists()
+
+
+def test_who_takes_back_several_attempts_keeps_no_pool_while_he_comes_to_the_next_workflow(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], beside: Any
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    ago = datetime.now(UTC) - timedelta(minutes=1)
+    first, second = (
+        make_attempt(
+            make_schedule(name=name),
+            status=AttemptStatus.CANCELING,
+            lease_expires_at=ago + place * SECOND,
+            pool=in_pool,
+        )
+        for place, (name, in_pool) in enumerate([("first", pool), ("second", None)])
+    )
+
+    with transaction.atomic():  # another one of the second workflow has ended, and its turn is passed on
+        list(Workflow.objects.filter(pk=second.workflow_id).select_for_update(no_key=True))
+        taken = beside(lambda: attempts.reap(now=NOW))
+        list(Pool.objects.filter(pk=pool.pk).select_for_update(no_key=True))
+
+    assert taken.result(timeout=30) == 2
+    assert set(Attempt.objects.values_list("pk", "status")) == {(first.pk, "killed"), (second.pk, "killed")}
+
+
+def test_a_lease_of_another_clock_that_somebody_holds_is_left_to_the_next_tick(
+    running: list[Attempt],
+) -> None:
+    Attempt.objects.update(lease_expires_at=datetime.now(UTC) + timedelta(hours=1))
+
+    def reap() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10s'")
+        try:
+            return attempts.reap(now=NOW)
+        finally:
+            connection.close()
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+        lock(running[1])
+        assert pool.submit(reap).result(30) == 0
+
+    soon = Attempt.objects.filter(lease_expires_at__lt=datetime.now(UTC) + timedelta(minutes=5))
+    assert set(soon.values_list("pk", flat=True)) == {running[0].pk, running[2].pk}

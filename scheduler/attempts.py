@@ -8,7 +8,7 @@ the row count: losing a race is normal and quiet. Leases are compared with the d
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -184,6 +184,18 @@ def kill_backfill(backfill_id: int, *, now: datetime) -> int:
     return _kill_every(Attempt.objects.filter(backfill=backfill_id), reason="Its backfill was killed.", now=now)
 
 
+def make_room(workflow_ids: Collection[int], *, now: datetime) -> set[int]:
+    """Kill every unnamed attempt of these workflows that is not done: queued > killed at once, running > canceling.
+
+    Returns the pools of those that were queued. In the same transaction, when it kills no more, the caller passes on
+    the turns of these pools and of the workflows.
+    """
+    unnamed = Attempt.objects.filter(workflow__in=workflow_ids, name="", status__in=KILLABLE)
+    doomed = Attempt.objects.filter(pk__in=list(unnamed.values_list("pk", flat=True)))
+    _, pools = _kill(doomed, reason="Killed on request.", now=now)
+    return pools
+
+
 def reap(*, now: datetime, limit: int = 100) -> int:
     """Take back attempts whose lease ended: running > queued (error after three deliveries), canceling > killed.
 
@@ -203,15 +215,21 @@ def supersede(session_ids: Iterable[int]) -> None:
 
 
 def _kill_every(rows: AttemptQuerySet, *, reason: str, now: datetime) -> int:
-    doomed = rows.filter(status__in=KILLABLE)
-    queued = Q(status=AttemptStatus.QUEUED)
     with transaction.atomic():
-        _lock(doomed)
-        pools = set(doomed.filter(queued, pool__isnull=False).values_list("pool_id", flat=True))
-        killed = doomed.update(**_killed(reason, now))
-        _cancel_tasks(rows.filter(status=AttemptStatus.KILLED, cancel_requested_at=now), now)
+        killed, pools = _kill(rows, reason=reason, now=now)
         turns.release_each(pool_ids=pools, now=now)
         return killed
+
+
+def _kill(rows: AttemptQuerySet, *, reason: str, now: datetime) -> tuple[int, set[int]]:
+    """Returns how many, and the pools whose turns are to be passed on."""
+    doomed = rows.filter(status__in=KILLABLE)
+    _lock(doomed)
+    queued = doomed.filter(status=AttemptStatus.QUEUED, pool__isnull=False)
+    pools = set(queued.values_list("pool_id", flat=True))
+    killed = doomed.update(**_killed(reason, now))
+    _cancel_tasks(rows.filter(status=AttemptStatus.KILLED, cancel_requested_at=now), now)
+    return killed, pools
 
 
 def _lock(rows: AttemptQuerySet) -> None:

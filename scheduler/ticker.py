@@ -132,11 +132,13 @@ def _run(due: Sequence[Schedule], now: datetime) -> Ticked:
     if not due:
         return Ticked()
     decided = _decided(due, now)
-    _kill_the_running([turn.schedule for turn in decided if turn.cancels], now)
+    cancels = {turn.schedule.workflow_id for turn in decided if turn.cancels}
+    pools = attempts.make_room(cancels, now=now)
     started = _start(decided, now)
+    _give_turns(started, cancels, pools, now)
     skipped = _record_skips(decided, now)
     _move_cursors(decided, due, now)
-    return Ticked(schedules=len(due), started=started, skipped=skipped, failed=len(due) - len(decided))
+    return Ticked(schedules=len(due), started=len(started), skipped=skipped, failed=len(due) - len(decided))
 
 
 # --- decide -------------------------------------------------------------------------------------------------
@@ -202,29 +204,17 @@ def _trouble(error: Exception, failures: int, now: datetime) -> dict[str, object
 # --- write --------------------------------------------------------------------------------------------------
 
 
-def _kill_the_running(schedules: Sequence[Schedule], now: datetime) -> None:
-    """Those that run first: killing a queued one locks its workflow, and who ends a running one waits for that lock."""
-    if not schedules:
-        return
-    mine = Attempt.objects.live().filter(workflow__in=[schedule.workflow_id for schedule in schedules], name="")
-    rows = mine.values_list("status", "workflow_id", "released_at", "pk").order_by("pk")
-    queued = AttemptStatus.QUEUED
-    for *_, pk in sorted(rows, key=lambda row: (row[0] == queued, row[1], row[2] is not None, row[3])):
-        attempts.kill(pk, now=now)
-
-
-def _start(decided: Iterable[Turn], now: datetime) -> int:
+def _start(decided: Iterable[Turn], now: datetime) -> "list[_Wanted]":
     """Insert sessions and attempts. A session that is there after all is passed over."""
     wanted = [_Wanted(turn.schedule, start, uuid4()) for turn in decided for start in turn.starts]
     if not wanted:
-        return 0
+        return []
     sessions = _add_sessions(wanted, now)
     crashpoint("ticker.after_session")
     made = [one for one in wanted if one.uuid in sessions]
     _add_attempts(made, sessions, now)
     crashpoint("ticker.after_attempt")
-    _give_turns(made, now)
-    return len(made)
+    return made
 
 
 class _Wanted(NamedTuple):
@@ -270,14 +260,14 @@ def _add_attempts(made: Sequence[_Wanted], sessions: Mapping[UUID, int], now: da
     )
 
 
-def _give_turns(made: Sequence[_Wanted], now: datetime) -> None:
-    """Ring for those released; of those that wait, release whoever can go."""
+def _give_turns(made: Sequence[_Wanted], cancels: set[int], pools: set[int], now: datetime) -> None:
+    """Ring for those released; of those that wait, there or where others were killed, release whoever can go."""
     for lane, count in Counter(one.start.lane for one in made if not one.waits).items():
         dispatch.ring(lane, attempts=count)
     waiting = [one.schedule for one in made if one.waits]
     turns.release_each(
-        workflow_ids={schedule.workflow_id for schedule in waiting if schedule.overlap in ONE_AT_A_TIME},
-        pool_ids={schedule.pool_id for schedule in waiting if schedule.pool_id},
+        workflow_ids={one.workflow_id for one in waiting if one.overlap in ONE_AT_A_TIME} | cancels,
+        pool_ids={one.pool_id for one in waiting if one.pool_id} | pools,
         now=now,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from projects.models import Workflow
-from scheduler import attempts, deletion, schedules
+from scheduler import attempts, deletion, schedules, ticker
 from scheduler.attempts import Claim
 from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Pool, Schedule, Skip
 from tests.attempts.test_kill_races import wait_for_lock
@@ -203,3 +203,22 @@ def test_a_lease_of_another_clock_that_somebody_holds_is_left_to_the_next_tick(
 
     soon = Attempt.objects.filter(lease_expires_at__lt=datetime.now(UTC) + timedelta(minutes=5))
     assert set(soon.values_list("pk", flat=True)) == {running[0].pk, running[2].pk}
+
+
+def test_a_tick_that_kills_several_attempts_keeps_no_pool_while_it_comes_to_the_next_one(
+    make_schedule: Callable[..., Schedule], make_attempt: Callable[..., Attempt], beside: Any
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    first, second = (
+        make_attempt(make_schedule(name=name, overlap="cancel_running"), status=AttemptStatus.QUEUED, pool=pool)
+        for name in ("first", "second")
+    )
+
+    with transaction.atomic():  # the second one is killed by hand
+        lock(second)
+        ticked = beside(lambda: ticker.tick(now=NOW + timedelta(hours=1)))
+        list(Pool.objects.filter(pk=pool.pk).select_for_update(no_key=True))
+
+    assert ticked.result(timeout=30).started == 2
+    killed = Attempt.objects.filter(status=AttemptStatus.KILLED)
+    assert set(killed.values_list("pk", flat=True)) == {first.pk, second.pk}

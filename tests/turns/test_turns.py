@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from scheduler import attempts, turns
+from scheduler import attempts, ticker, turns
 from scheduler.backfill import backfill
 from scheduler.models import Attempt, AttemptStatus, Lane, Overlap, Pool
 
@@ -222,6 +222,18 @@ def in_threads(*actions):
     for thread in threads:
         thread.join(60)
     return errors
+
+
+def test_what_a_tick_kills_gives_its_slot_of_a_pool_to_another_workflow(make_schedule, make_attempt, waiting, pool):
+    Pool.objects.update(slots=1)
+    killed = make_attempt(make_schedule(overlap="cancel_running"), status=AttemptStatus.QUEUED, pool=pool)
+    other = waiting(make_schedule(name="other", at=NOW + 3 * HOUR), pool=pool)
+
+    ticker.tick(now=NOW + HOUR)
+
+    killed.refresh_from_db()
+    assert killed.status == AttemptStatus.KILLED
+    assert other.pk in released()
 
 
 @pytest.mark.postgres

@@ -162,6 +162,25 @@ def test_a_killed_attempt_ends_its_task_and_what_that_started(
     assert gone(mark)
 
 
+@pytest.mark.processes
+def test_a_command_beside_it_finds_no_key_of_the_house_in_an_open_file(
+    start_worker: Callable[..., Any], start: Execute, ended: Execute, log_of: LogOf, tmp_path: Path
+) -> None:
+    worker = start_worker("threads", SECRET_KEY="a canary that is fifty letters long, or else it is refused")
+    look = (
+        f"until [ -s {tmp_path}/mark ]; do sleep 0.1; done\n"
+        f"for file in /proc/$PPID/fd/* /proc/{worker.pid}/fd/* /proc/[0-9]*/fd/*; do\n"
+        'case $(readlink $file) in *memfd:*) cat $file;; esac; done; echo looked "$?"'
+    )
+    sleeps = {"celery>": "tests.shop.tasks.sleep", "args": [f"{tmp_path}/mark", 3]}
+
+    attempt = ended(start({"+a": {"_parallel": True, "+look": {"sh>": look}, "+sleep": sleeps}}), timeout=40)
+
+    assert attempt.reason == {}
+    assert "looked" in log_of(attempt)
+    assert "canary" not in log_of(attempt)
+
+
 def commands() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 

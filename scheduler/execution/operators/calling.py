@@ -1,6 +1,7 @@
 """Python of ours in a process of its own: it gets a request in one open file, and leaves its answer in another.
 
-Both are memory. The answer is JSON: `{"stored": …}`, or `{"error": "…"}` with a sentence.
+Both are memory, which other processes of the same user can read: no secret belongs there. The answer is JSON:
+`{"stored": …}`, or `{"error": "…"}` with a sentence.
 """
 
 import json
@@ -23,7 +24,6 @@ def called(
     *,
     env: Mapping[str, str],
     python: Sequence[str] = (),
-    timeout: float | None = None,
 ) -> dict[str, Any]:
     """What the script answered, without an error in it. `python` runs it instead of our own. Raises TaskFailed."""
     with _memory("request") as asked, _memory("answer") as answer:
@@ -36,9 +36,14 @@ def called(
             [*(python or (sys.executable, "-I")), str(script), *map(str, files)],
             env=env,
             pass_fds=files,
-            timeout=timeout,
         )
-        said = _read(answer)
+        answer.seek(0)
+        return answered(answer.read(MOST_BYTES + 1), code)
+
+
+def answered(content: bytes, code: int) -> dict[str, Any]:
+    """What a script left that ended with that exit code, without an error in it. Raises TaskFailed."""
+    said = _read(content)
     if "error" in said:
         raise TaskFailed(storable.text(str(said["error"])), exit_code=code)
     if code:
@@ -50,10 +55,8 @@ def _memory(name: str) -> IO[bytes]:
     return os.fdopen(os.memfd_create(name), "w+b")
 
 
-def _read(answer: IO[bytes]) -> dict[str, Any]:
-    """What the child left; empty when it ended before it could, or wrote over it. Raises TaskFailed, and TooDeep."""
-    answer.seek(0)
-    content = answer.read(MOST_BYTES + 1)
+def _read(content: bytes) -> dict[str, Any]:
+    """Empty when the script ended before it could answer, or wrote over it. Raises TaskFailed, and TooDeep."""
     if len(content) > MOST_BYTES:
         raise TaskFailed(f"It returned more than {MOST_BYTES} bytes.")
     try:

@@ -3,11 +3,8 @@
 import hashlib
 import json
 import os
-import socket
 import sys
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from django.conf import settings
 
 from scheduler.execution import storable
 from scheduler.execution.operators.base import Context, SecretMissing, TaskFailed
+from scheduler.execution.operators.told import told
 
 CHILD = Path(__file__).parent.parent / "outside" / "child.py"
 ROOT = Path(__file__).parents[3]
@@ -29,8 +27,8 @@ class Away(Exception):  # noqa: N818 - named as the fact
 
 def run(task: Context, kind: str, asked: Mapping[str, Any], body: bytes, *, seconds: float) -> dict[str, Any]:
     """What `outside.<kind>` answers. Raises TaskFailed for what it refuses, and Away."""
-    told = {**asked, "kind": kind, "seconds": seconds, "path": _path(), "allowed": settings.HINDCAST_HTTP_ALLOW}
-    answer = _answer(task, json.dumps(told).encode() + b"\n" + body)
+    request = {**asked, "kind": kind, "seconds": seconds, "path": _path(), "allowed": settings.HINDCAST_HTTP_ALLOW}
+    answer = _answer(task, json.dumps(request).encode() + b"\n" + body)
     if "refusal" in answer:
         raise TaskFailed(answer["refusal"])
     if "away" in answer:
@@ -52,38 +50,17 @@ def key(task: Context) -> str:
     return hashlib.sha256(":".join(str(task.variables[name]) for name in names).encode()).hexdigest()[:32]
 
 
-def _answer(task: Context, told: bytes) -> dict[str, Any]:
-    ours, theirs = socket.socketpair()
-    heard = bytearray()
-    talk = threading.Thread(target=_talk, args=(ours, told, heard), daemon=True)
-    try:
-        talk.start()
-        code = task.spawn(
-            'exec "$0" "$@"',
-            [sys.executable, "-I", str(CHILD), str(theirs.fileno())],
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            pass_fds=[theirs.fileno()],
-        )
-    finally:
-        theirs.close()  # the last end of it: what is left to hear has been sent
-        talk.join()
-        ours.close()
+def _answer(task: Context, request: bytes) -> dict[str, Any]:
+    program = [sys.executable, "-I", str(CHILD)]
+    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    code, heard = told(task, program, request, env=env, most_bytes=MOST_BYTES)
     answer = _read(heard)
     if answer is None:
         raise TaskFailed(f"The request ended without an answer, with exit code {code}.", exit_code=code)
     return answer
 
 
-def _talk(line: socket.socket, told: bytes, heard: bytearray) -> None:
-    with suppress(OSError):  # it ended
-        if line.recv(1):
-            line.sendall(told)
-            line.shutdown(socket.SHUT_WR)
-        while len(heard) <= MOST_BYTES and (piece := line.recv(65536)):
-            heard += piece
-
-
-def _read(heard: bytearray) -> dict[str, Any] | None:
+def _read(heard: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(heard)
     except ValueError:

@@ -1,8 +1,10 @@
 """What `celery>` and `manage>` have in common: code that is installed here runs with what the worker itself has.
 
-Its environment holds the keys of the house. It travels in memory, and never stands in /proc/<pid>/environ.
+Its environment holds the keys of the house. It travels over a socket, and never stands in /proc/<pid>/environ nor in a
+file that is open.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.execution.operators.base import Context, TaskFailed
-from scheduler.execution.operators.calling import called
+from scheduler.execution.operators.calling import MOST_BYTES, answered
+from scheduler.execution.operators.told import told
 from scheduler.execution.operators.wait import duration
 from scheduler.execution.template import as_text, render_all
 
@@ -26,7 +29,9 @@ def in_the_house(task: Context, module: str, call: Mapping[str, Any], *, timeout
         "module": module,
         "call": call,
     }
-    return called(task, CHILD, request, env={}, timeout=timeout)
+    program = [sys.executable, "-I", str(CHILD)]
+    code, answer = told(task, program, json.dumps(request).encode(), env={}, most_bytes=MOST_BYTES, timeout=timeout)
+    return answered(answer, code)
 
 
 def time_limit(task: Context) -> float | None:

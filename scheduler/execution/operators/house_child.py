@@ -1,7 +1,7 @@
 """The child of `celery>` and `manage>`: settles in as a process of the house, and runs what the request names.
 
-Its arguments are the numbers of two open files: the request, and where the answer goes. It is started without
-anything of the house in its environment.
+Its argument is the number of a socket: it says there that nobody can look into it any more, reads the request, and
+leaves the answer. It is started without anything of the house in its environment.
 """
 
 import ctypes
@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Mapping
@@ -25,14 +26,15 @@ class Ended(BaseException):
 
 def main() -> None:
     signal.signal(signal.SIGTERM, end)
-    request_number, answer_number = map(int, sys.argv[1:])
-    del sys.argv[1:]
+    number = int(sys.argv.pop())
     hide()
-    with os.fdopen(request_number) as file:
-        request = json.load(file)
-    with os.fdopen(answer_number, "w") as answer:
+    with socket.socket(fileno=number) as line:
+        line.set_inheritable(False)
+        line.sendall(b"\n")
+        with line.makefile("rb") as file:
+            request = json.load(file)
         said = answered(request)
-        json.dump(said, answer, allow_nan=False)
+        line.sendall(json.dumps(said, allow_nan=False).encode())
     sys.stdout.flush()
     sys.exit(int(said.get("exit_code", 1)) if "error" in said else 0)
 

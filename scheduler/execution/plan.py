@@ -4,8 +4,8 @@ The words are Digdag's: `+name` is a task, an operator (`sh>`) says what it does
 directive (`_retry`) says how. Tasks that come up while the attempt runs (`loop>`, `_error`) are read by `part`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from projects.dig import directive_problems
@@ -77,6 +77,12 @@ class Spec:
     def settings(self) -> Mapping[str, Any]:
         """The task's own parameters: its keys beside the operator and the directives."""
         return {key: value for key, value in self.config.items() if not key.endswith(">") and key[:1] != "_"}
+
+    def repeated(self, names: Iterable[str]) -> "Spec":
+        """The group with its only child under each of these names; what is inside that one is there once."""
+        (child,) = self.children
+        children = tuple(replace(child, name=name) for name in names)
+        return replace(self, children=children, size=1 + child.size * len(children))
 
     def upstreams(self) -> Iterator[tuple[int, ...]]:
         """For each child the indexes of those that must succeed before it starts.

@@ -150,7 +150,10 @@ class Tree:
 
     def _grow_made(self, task: Task, made: Made) -> Task:
         """What an operator made. Raises PlanRefused."""
-        group = self._grow(task, part(SUB, made.config, parent=task.full_name, depth=task.depth + 1), {})
+        spec = part(SUB, made.group, parent=task.full_name, depth=task.depth + 1)
+        if made.each is not None:
+            spec = spec.repeated(made.variables)
+        group = self._grow(task, spec, {})
         for child in group.children:
             child.variables = made.variables.get(child.spec.name, {})
         return group

@@ -1,5 +1,6 @@
 """What may run next, and what follows from how each task ended."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -211,6 +212,43 @@ def test_what_an_operator_made_fails_with_the_task_when_it_is_wrong() -> None:
 
     assert played.states["+a"] == "error"
     assert "no operator rm>" in played.tree.root.error["message"]
+
+
+EACH = {"+x": echo(), "+y": {"+z": echo(_error=echo())}}
+NUMBERED = {f"+l-{number}": {"i": number} for number in range(3)}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        Made({"_parallel": True}, NUMBERED, EACH).as_json(),
+        {"config": {"_parallel": True, **dict.fromkeys(NUMBERED, EACH)}, "variables": NUMBERED},
+    ],
+)
+def test_a_loop_holds_its_tasks_once_or_as_they_were_kept_before(kept: Any) -> None:
+    tree = tree_of({"+a": echo()})
+    tree.succeed(tree.take(NOW), {}, Made.of_json(kept), NOW)
+
+    there = {task.full_name.removeprefix("+wf+a^sub"): task for task in tree.tasks.values()}
+    assert list(there)[-12:] == [f"+l-{number}{inside}" for number in range(3) for inside in ("", "+x", "+y", "+y+z")]
+    assert [there[f"+l-{number}"].variables for number in range(3)] == [{"i": 0}, {"i": 1}, {"i": 2}]
+    assert tree.ready == 3
+
+
+def test_what_is_kept_of_a_loop_does_not_grow_with_its_tasks() -> None:
+    body = {"+x": echo(text="x" * 10_000)}
+    names = {f"+l-{number}": {"i": number} for number in range(999)}
+
+    assert len(json.dumps(Made({}, names, body).as_json())) < 50_000
+
+
+def test_a_loop_of_too_many_tasks_is_refused() -> None:
+    names: dict[str, Any] = {f"+l-{number}": {} for number in range(500)}
+
+    played = Played(tree_of({"+a": echo()}), gives={"+a": Made({}, names, {"+x": echo()})})
+
+    assert "more than 1000" in played.tree.root.error["message"]
+    assert len(played.tree.tasks) == 2
 
 
 def test_more_than_a_thousand_tasks_are_refused_where_they_come_up() -> None:

@@ -19,7 +19,7 @@ def repeated(task: Context, variables: Mapping[str, Mapping[str, Any]]) -> Outco
         raise TaskFailed("What is to be repeated is missing: put its tasks under _do:.")
     if not variables:
         return NOTHING
-    return Outcome(made=Made({**parallel(task, task.config), **dict.fromkeys(variables, do)}, variables))
+    return Outcome(made=Made(parallel(task, task.config), variables, each=do))
 
 
 def parallel(task: Context, config: Mapping[str, Any]) -> dict[str, Any]:

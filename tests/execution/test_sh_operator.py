@@ -51,7 +51,9 @@ def test_the_tasks_own_environment_goes_before_what_is_exported(execute: Execute
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"sh>": "echo ${x}", "shell": "python3"}, "A ${…} in a command is written for shells alone, not for python3"),
+        ({"sh>": "echo ${x}", "shell": "python3"}, "A ${…} in a command is written for sh, bash and dash alone"),
+        ({"sh>": "[ ${x} -gt 5 ]", "shell": "zsh"}, "A ${…} in a command is written for sh, bash and dash alone"),
+        ({"sh>": "[ ${x} -gt 5 ]", "shell": ["/bin/ksh", "-e"]}, "alone, not for /bin/ksh: give the value a name"),
         ({"sh>": "x", "shell": ""}, "shell: is a program"),
         ({"sh>": "x", "shell": []}, "shell: is a program"),
         ({"sh>": "x", "shell": ["bash", 1]}, "shell: is a program"),

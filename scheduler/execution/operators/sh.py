@@ -19,8 +19,9 @@ from scheduler.execution.operators.program import words_of
 from scheduler.execution.operators.shell_text import referenced
 from scheduler.execution.template import OPENING
 
-# Shells that read `"${x}"` as this module writes it.
-LIKE_SH = {"sh", "ash", "bash", "busybox", "dash", "ksh", "mksh", "zsh"}
+# Shells that read `"${x}"` as `shell_text` does. ksh, mksh and zsh evaluate a value in more places: `[ "${x}" -gt 5 ]`,
+# `printf %d`, `exit`.
+LIKE_SH = {"sh", "ash", "bash", "busybox", "dash"}
 
 
 def run(task: Context) -> Outcome:
@@ -62,7 +63,7 @@ def _is_like_sh(shell: list[str]) -> bool:
 
 def _no_references(shell: list[str]) -> str:
     return (
-        f"A ${{…}} in a command is written for shells alone, not for {shell[0][:50]}: "
+        f"A ${{…}} in a command is written for sh, bash and dash alone, not for {shell[0][:50]}: "
         "give the value a name under _env:, and read it from the environment."
     )
 

@@ -112,19 +112,23 @@ def _claimed(rows: ScheduleQuerySet) -> list[Schedule]:
 
 def _one_by_one(rows: ScheduleQuerySet, now: datetime) -> Ticked:
     done = Ticked()
-    with transaction.atomic():
-        for schedule in _claimed(rows):
-            failures = schedule.failures
-            try:
-                with transaction.atomic():
-                    done.add(_run([schedule], now))
-            except Exception as error:
-                if database_is_away(error):
-                    raise
-                log.exception("schedule_failed", schedule=schedule.pk)
-                Schedule.objects.filter(pk=schedule.pk).update(**_trouble(error, failures, now), updated_at=now)
-                done.add(Ticked(schedules=1, failed=1))
+    for schedule in rows:
+        done.add(_alone(schedule, now))
     return done
+
+
+def _alone(schedule: Schedule, now: datetime) -> Ticked:
+    """In a transaction of its own, if nobody else has it: turns are passed on once in each."""
+    try:
+        with transaction.atomic():
+            return _run(_claimed(_due(now).filter(pk=schedule.pk)), now)
+    except Exception as error:
+        if database_is_away(error):
+            raise
+        log.exception("schedule_failed", schedule=schedule.pk)
+        trouble = _trouble(error, schedule.failures, now)
+        Schedule.objects.filter(pk=schedule.pk, version=schedule.version).update(**trouble, updated_at=now)
+        return Ticked(schedules=1, failed=1)
 
 
 def _run(due: Sequence[Schedule], now: datetime) -> Ticked:

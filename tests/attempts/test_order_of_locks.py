@@ -222,3 +222,30 @@ def test_a_tick_that_kills_several_attempts_keeps_no_pool_while_it_comes_to_the_
     assert ticked.result(timeout=30).started == 2
     killed = Attempt.objects.filter(status=AttemptStatus.KILLED)
     assert set(killed.values_list("pk", flat=True)) == {first.pk, second.pk}
+
+
+def test_a_tick_of_one_schedule_after_the_other_keeps_no_pool_while_it_comes_to_the_next_workflow(
+    make_schedule: Callable[..., Schedule], beside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    make_schedule(name="first", pool=pool)
+    second = make_schedule(name="second", overlap="queue_one", pool=pool)
+    monkeypatch.setattr(ticker, "_run", one_alone(ticker._run))
+
+    with transaction.atomic():  # an attempt of the second workflow has ended, and its turn is passed on
+        list(Workflow.objects.filter(pk=second.workflow_id).select_for_update(no_key=True))
+        ticked = beside(lambda: ticker.tick(now=NOW + timedelta(hours=1)))
+        list(Pool.objects.filter(pk=pool.pk).select_for_update(no_key=True))
+
+    assert ticked.result(timeout=30).started == 2
+
+
+def one_alone(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A batch of several fails, as if one of them did."""
+
+    def refuse_several(due: list[Schedule], now: datetime) -> Any:
+        if len(due) > 1:
+            raise ValueError("Several.")
+        return run(due, now)
+
+    return refuse_several

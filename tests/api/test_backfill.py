@@ -401,17 +401,6 @@ def test_every_conflict_is_listed_in_the_order_of_the_sessions(
     assert counts() == before
 
 
-def test_a_conflict_with_an_attempt_that_waits_to_go_on_says_that_it_is_running_as_the_attempt_does(
-    api: Any, schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
-) -> None:
-    parked = make_attempt(schedule, now, status=AttemptStatus.QUEUED, started_at=now)
-
-    (conflict,) = api.backfill(schedule).json()["conflicts"]
-
-    assert conflict["attemptStatus"] == api.get(f"attempts/{parked.pk}").json()["status"] == "running"
-    assert conflict["reason"] == f"attempt {parked.pk} is running"
-
-
 def test_the_same_backfill_twice_is_a_conflict(api: Any, schedule: Schedule) -> None:
     api.backfill(schedule)
 

@@ -1,4 +1,4 @@
-"""Which sessions of a time a backfill over the wire runs, and how many of them at once."""
+"""Which sessions of a time a backfill over the wire runs, how many of them at once, and what waits in its way."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -48,3 +48,14 @@ def test_a_wrong_choice_names_the_field_and_writes_nothing(
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
     assert text in answer.json()["errors"][field][0]
     assert not Backfill.objects.exists()
+
+
+def test_a_conflict_with_an_attempt_that_waits_to_go_on_says_that_it_is_running_as_the_attempt_does(
+    api: Any, schedule: Schedule, make_attempt: Callable[..., Attempt], now: datetime
+) -> None:
+    parked = make_attempt(schedule, now, status=AttemptStatus.QUEUED, started_at=now)
+
+    (conflict,) = api.backfill(schedule).json()["conflicts"]
+
+    assert conflict["attemptStatus"] == api.get(f"attempts/{parked.pk}").json()["status"] == "running"
+    assert conflict["reason"] == f"attempt {parked.pk} is running"

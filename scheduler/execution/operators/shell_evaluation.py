@@ -13,7 +13,7 @@ TOKEN = re.compile(r"[$<>]\(|[()]|[^\S\n]+|&?[<>]+[&|]?|[;&|\n]|(?:[^\s;&|()<>$]
 ASSIGNMENT = re.compile(r"\w+(\[.*)?\+?=")
 BRACKET = re.compile(f"\\[|\\](?P<assigned>\\+?=|}})?|{MARKED.pattern}")
 
-BEFORE_A_COMMAND = {"!", "builtin", "command", "do", "elif", "else", "if", "then", "time", "until", "while"}
+BEFORE_A_COMMAND = {"!", "builtin", "command", "do", "elif", "else", "if", "then", "time", "until", "while", "{"}
 DECLARING = {"declare", "local", "readonly", "typeset"}
 TESTING = {"[", "test"}
 NUMERIC = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v"}
@@ -33,22 +33,30 @@ class _Level:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.word = ""
+        self.begins = True  # the name of the command is still to come
         self.is_target = False  # of a redirection
         self.in_test = False  # [[ … ]], where && and the like end no command
+        self.cases = 0  # without their esac; a ) ends a pattern there
 
     def end_word(self) -> None:
         if not self.word:
             return
-        if self.word == "{":
-            self.words = []
-        elif not self.is_target:
-            self.words.append(self.word)
-        self.in_test = self.word == "[[" or (self.in_test and self.word != "]]")
+        word, is_target = self.word, self.is_target
         self.word, self.is_target = "", False
+        if is_target:
+            return
+        if word == "{" and self.words[:1] == ["function"]:
+            self.end()
+            return
+        self.in_test = word == "[[" if self.begins else self.in_test and word != "]]"
+        if self.begins and word in ("case", "esac"):
+            self.cases = max(0, self.cases + (1 if word == "case" else -1))
+        self.begins = self.begins and word in BEFORE_A_COMMAND
+        self.words.append(word)
 
     def end(self) -> list[str]:
         self.end_word()
-        words, self.words, self.in_test = self.words, [], False
+        words, self.words, self.begins, self.in_test = self.words, [], True, False
         return words
 
 
@@ -61,12 +69,13 @@ def _commands(outline: str) -> Iterator[list[str]]:
             if part == "(" and inner is not level and not level.word.endswith("="):
                 yield level.end()
             levels.append(inner)
-        elif part == ")" and len(levels) > 1:
+        elif part == ")" and len(levels) > 1 and not level.cases:
             if levels.pop() is not levels[-1]:
                 yield level.end()
         elif part.isspace() and part != "\n":
             level.end_word()
         elif "<" in part or ">" in part:
+            level.word = "" if level.word.isdigit() else level.word
             level.end_word()
             level.is_target = not level.in_test
         elif part in ";&|\n)":
@@ -87,7 +96,8 @@ def _declares_integers(words: list[str]) -> bool:
 def _named(words: list[str]) -> list[str]:
     """The name of the command and what comes after it; the name is "" when there is none."""
     for at, word in enumerate(words):
-        if word not in BEFORE_A_COMMAND and not ASSIGNMENT.match(word):
+        option = at and word.startswith("-")  # of `command`
+        if not option and word not in BEFORE_A_COMMAND and not ASSIGNMENT.match(word):
             return words[at:]
     return [""]
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, Exists, F, JSONField, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Greatest, Least, Now
 
-from scheduler import dispatch, turns
+from scheduler import clock, dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.models import Attempt, AttemptStatus, Lane, TaskRun, TaskState
 from scheduler.models.attempt import AttemptQuerySet
@@ -49,12 +49,12 @@ def claim(*, lanes: Sequence[Lane], worker: str, now: datetime) -> Claim | None:
         f"""
         UPDATE scheduler_attempt
            SET status = 'running', lease_token = lease_token + 1, deliveries = deliveries + 1,
-               lease_expires_at = {_lease_end()}, worker = %s,
+               lease_expires_at = {clock.sql(settings.HINDCAST_LEASE_SECONDS)}, worker = %s,
                started_at = COALESCE(started_at, {_later("%s", "created_at")})
          WHERE status = 'queued' AND id = (
                SELECT id FROM scheduler_attempt
                 WHERE status = 'queued' AND released_at IS NOT NULL AND lane IN ({_marks(lanes)})
-                  AND (started_at IS NULL OR released_at <= {_clock()})
+                  AND (started_at IS NULL OR released_at <= {clock.sql()})
                 ORDER BY released_at, id LIMIT 1 {_skip_locked()})
         RETURNING id, lease_token, deliveries
         """,  # noqa: S608 - built from this module's own pieces
@@ -76,7 +76,7 @@ def renew(claims: Sequence[Claim]) -> dict[Claim, AttemptStatus]:
     pairs = ", ".join(["(%s, %s)"] * len(claims))
     rows = _returning(
         f"""
-        UPDATE scheduler_attempt SET lease_expires_at = {_lease_end()}
+        UPDATE scheduler_attempt SET lease_expires_at = {clock.sql(settings.HINDCAST_LEASE_SECONDS)}
          WHERE id IN (
                SELECT id FROM scheduler_attempt
                 WHERE status IN ('running', 'canceling') AND (id, lease_token) IN (VALUES {pairs})
@@ -357,17 +357,6 @@ def _returning(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
         cursor.execute(statement, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
-
-
-def _clock() -> str:
-    return "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-
-
-def _lease_end() -> str:
-    seconds = float(settings.HINDCAST_LEASE_SECONDS)
-    if connection.vendor == "postgresql":
-        return f"clock_timestamp() + interval '{seconds} seconds'"
-    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{seconds} seconds')"
 
 
 # A caller that slept after it had looked at the clock must not end an attempt before what is known to have happened.

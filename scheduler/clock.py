@@ -12,11 +12,18 @@ AGREEING_LOOKS = 3
 
 def database_now() -> datetime:
     """What the database's clock says, aware UTC. One statement; raises DatabaseError when it cannot be asked."""
-    postgres = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()" if postgres else "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        cursor.execute(f"SELECT {sql()}", [])
         (answer,) = cursor.fetchone()
-    return answer.astimezone(UTC) if postgres else datetime.fromisoformat(answer).replace(tzinfo=UTC)
+    moment: datetime = answer if isinstance(answer, datetime) else datetime.fromisoformat(f"{answer}Z")
+    return moment.astimezone(UTC)
+
+
+def sql(after: float = 0.0) -> str:
+    """The database's clock, so many seconds later: for a statement that has parameters, as it may hold a `%%`."""
+    if connection.vendor == "postgresql":
+        return f"clock_timestamp() + interval '{float(after)} seconds'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{float(after)} seconds')"
 
 
 def uptime() -> float:

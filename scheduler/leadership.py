@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from scheduler import clock
 from scheduler.models import Leadership
 
 
@@ -11,7 +12,7 @@ def take(name: str, *, owner: str, seconds: float) -> bool:
     One conditional statement, so that of many who ask at once one gets it. A time that ends too far ahead was written
     before the clock was set back, and does not count.
     """
-    now, end, far = (_moment(after) for after in (0.0, seconds, 2 * seconds))
+    now, end, far = (clock.sql(after) for after in (0.0, seconds, 2 * seconds))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -29,9 +30,3 @@ def take(name: str, *, owner: str, seconds: float) -> bool:
 def let_go(name: str, *, owner: str) -> None:
     """Somebody else may have it at once."""
     Leadership.objects.filter(name=name, owner=owner[:255]).delete()
-
-
-def _moment(after: float) -> str:
-    if connection.vendor == "postgresql":
-        return f"clock_timestamp() + interval '{float(after)} seconds'"
-    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{float(after)} seconds')"

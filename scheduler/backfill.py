@@ -156,14 +156,37 @@ def backfill(
     ScheduleNotFound; BackfillConflict naming every slot that has an attempt of that name or a live one. Nothing is
     written in any of these cases.
     """
-    pool_id = turns.known_pool(pool_id)
-    request = checked(Request(attempt_name, from_time, to_time, count, only, concurrency, pool_id))
+    request = Request(attempt_name, from_time, to_time, count, only, concurrency, pool_id)
     with transaction.atomic():
-        schedule = locked(schedule_id)
-        plan = planned(schedule, slots(schedule, request), request)
-        if plan.conflicts:
-            raise BackfillConflict(plan)
-        return plan if dry_run or not plan.planned else submitted(plan, requested_by, now)
+        plan = prepare(schedule_id, request, dry_run=dry_run, now=now, requested_by=requested_by)
+        begin([plan], now=now)
+        return plan
+
+
+def prepare(
+    schedule_id: int, request: Request, *, dry_run: bool, now: datetime, requested_by: AbstractBaseUser | None
+) -> Plan:
+    """A backfill that waits, in the caller's transaction, for `begin`. Raises what `backfill` raises.
+
+    Several of them in the order of their schedules' ids.
+    """
+    turns.known_pool(request.pool_id)
+    request = checked(request)
+    schedule = locked(schedule_id)
+    plan = planned(schedule, slots(schedule, request), request)
+    if plan.conflicts:
+        raise BackfillConflict(plan)
+    return plan if dry_run or not plan.planned else submitted(plan, requested_by, now)
+
+
+def begin(plans: Sequence[Plan], *, now: datetime) -> None:
+    """Let those that were submitted start. Once in a transaction, as pools are locked in order, after all schedules."""
+    begun = [plan.backfill for plan in plans if plan.backfill]
+    if alone := sum(row.concurrency for row in begun if row.pool_id is None):
+        dispatch.ring(Lane.BACKFILL, attempts=alone)
+    turns.release_each(backfill_ids=[row.pk for row in begun if row.pool_id is not None], now=now)
+    if begun:
+        crashpoint("backfill.before_commit")
 
 
 def checked(request: Request) -> Request:
@@ -304,7 +327,7 @@ def executed_before(schedule: Schedule, wanted: Sequence[Slot]) -> datetime | No
 
 
 def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) -> Plan:
-    """Write the plan: the backfill, the sessions that are new, all attempts; the first is released."""
+    """Write the plan: the backfill, the sessions that are new, all attempts. `begin` is still to be called."""
     row = Backfill.objects.create(
         workflow_id=plan.schedule.workflow_id,
         schedule=plan.schedule,
@@ -322,11 +345,6 @@ def submitted(plan: Plan, requested_by: AbstractBaseUser | None, now: datetime) 
     add_sessions(plan.planned, plan.schedule, now)
     attempts.supersede([item.session_id for item in plan.planned if item.session_id and item.latest])
     add_attempts(plan.planned, plan.schedule, row, now)
-    if row.pool_id:
-        turns.release(backfill_id=row.pk, now=now)
-    else:
-        dispatch.ring(Lane.BACKFILL, attempts=row.concurrency)
-    crashpoint("backfill.before_commit")
     return replace(plan, backfill=row)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from scheduler.backfill import BackfillConflict, Plan, Request, checked, locked, planned, submitted
+from scheduler.backfill import BackfillConflict, Plan, Request, begin, checked, locked, planned, submitted
 from scheduler.errors import HindcastError
 from scheduler.models import Attempt, AttemptStatus, Backfill
 from scheduler.models.attempt import AttemptQuerySet
@@ -54,7 +54,11 @@ def retry_failed(
             item.last_executed_session_time = last_executed  # others of the backfill lie between them
         if plan.conflicts:
             raise BackfillConflict(plan)
-        return plan if dry_run or not plan.planned else submitted(plan, requested_by, now)
+        if dry_run or not plan.planned:
+            return plan
+        plan = submitted(plan, requested_by, now)
+        begin([plan], now=now)
+        return plan
 
 
 def failed_of(backfill_id: int) -> AttemptQuerySet:

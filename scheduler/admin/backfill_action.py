@@ -21,7 +21,7 @@ from django.utils.html import format_html, format_html_join
 
 from projects.admin.columns import list_url, row_url
 from scheduler.admin.cells import label_of, status_state
-from scheduler.backfill import BackfillConflict, Plan, backfill
+from scheduler.backfill import BackfillConflict, Plan, Request, begin, prepare
 from scheduler.errors import HindcastError, InvalidInput
 from scheduler.models import Schedule
 from scheduler.web.forms import EXAMPLE, BackfillForm, pool_names
@@ -187,7 +187,8 @@ def preview(talk: Conversation, refusal: str = "") -> HttpResponse:
 
 def dry_run(talk: Conversation, choice: Choice) -> None:
     try:
-        choice.table = plan_table(verb(talk, choice, dry=True))
+        with transaction.atomic():
+            choice.table = plan_table(verb(talk, choice, dry=True))
     except BackfillConflict as conflict:
         choice.refusal, choice.table = conflict.message, plan_table(conflict.plan)
     except InvalidInput as error:
@@ -234,6 +235,7 @@ def run(talk: Conversation) -> HttpResponse:
             plans = [submit(talk, choice) for choice in talk.choices]
             if sum(len(plan.planned) for plan in plans) > settings.HINDCAST_MAX_BACKFILL_SESSIONS:
                 raise Refused(too_many())
+            begin(plans, now=talk.now)
             note(talk, plans)
     except Refused as refused:
         return preview(talk, refusal=f"{refused.message} Nothing has been run.")
@@ -253,9 +255,9 @@ def submit(talk: Conversation, choice: Choice) -> Plan:
 
 def verb(talk: Conversation, choice: Choice, *, dry: bool) -> Plan:
     """The one call. Raises what `scheduler.backfill.backfill` raises."""
-    return backfill(
-        schedule_id=choice.schedule.pk,
-        **choice.form.asked,
+    return prepare(
+        choice.schedule.pk,
+        Request(**choice.form.asked),
         dry_run=dry,
         now=talk.now,
         requested_by=cast(AbstractBaseUser, talk.request.user),

@@ -7,7 +7,9 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test import Client
 
 from projects.models import Workflow
 from scheduler import attempts, deletion, schedules, ticker
@@ -249,3 +251,26 @@ def one_alone(run: Callable[..., Any]) -> Callable[..., Any]:
         return run(due, now)
 
     return refuse_several
+
+
+def test_a_backfill_of_several_schedules_keeps_no_pool_while_it_comes_to_the_next_schedule(
+    make_schedule: Callable[..., Schedule], make_user: Callable[..., User], beside: Any
+) -> None:
+    pool = Pool.objects.create(name="narrow", slots=1)
+    first, second = schedules = [make_schedule(name=name, pool=pool) for name in ("first", "second")]
+    client = Client()
+    client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    asked = {"action": "backfill", "_selected_action": [schedule.pk for schedule in schedules]}
+    asked |= {"from_time": "2026-03-02 00:00", "count": "2", "attempt_name": "fix-1"}
+    shown = client.post("/admin/scheduler/schedule/", {**asked, "step": "preview"}).context["choices"]
+    asked |= {"step": "run", **{choice.mark: choice.table.fingerprint for choice in shown}}
+
+    with transaction.atomic():  # a tick has the second schedule, and starts a session of it
+        list(Schedule.objects.filter(pk=second.pk).select_for_update(no_key=True))
+        answer = beside(lambda: client.post("/admin/scheduler/schedule/", asked))
+        list(Pool.objects.filter(pk=pool.pk).select_for_update(no_key=True))
+
+    assert answer.result(timeout=30).status_code == 302
+    released = Attempt.objects.filter(released_at__isnull=False)
+    assert list(released.values_list("workflow", flat=True)) == [first.workflow_id]
+    assert set(Backfill.objects.values_list("schedule", flat=True)) == {first.pk, second.pk}

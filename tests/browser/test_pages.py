@@ -51,6 +51,8 @@ def test_the_form_works_with_the_keyboard_alone(visit: Callable[..., Any], opera
     press("Control+A")
     tab.keyboard.type("2026-03-02 11:00")
     press("Tab")
+    expect(tab.locator("#id_to_time")).to_be_focused()
+    press("Tab")
     expect(tab.locator("#id_count")).to_be_focused()
     tab.keyboard.type("5")
     press("Enter")

@@ -11,7 +11,7 @@ from django.test import Client
 
 from scheduler import dispatch
 from scheduler.backfill import backfill
-from scheduler.models import Attempt, AttemptStatus, Lane, Schedule, Session
+from scheduler.models import Attempt, AttemptStatus, Heartbeat, Lane, Schedule, Session
 from tests.faults.conftest import PATIENCE
 
 pytestmark = [pytest.mark.faults, pytest.mark.processes, pytest.mark.postgres, pytest.mark.long]
@@ -81,7 +81,6 @@ def test_without_workers_the_broker_and_the_pages_stay_as_they_are_and_then_the_
     nothing_broken: Start,
     wait_until: Start,
 ) -> None:
-    beat()
     definition = make_definition("waiting", project="faults")
     released = datetime.now(UTC) - timedelta(minutes=2)
     for lane in Lane:
@@ -91,11 +90,14 @@ def test_without_workers_the_broker_and_the_pages_stay_as_they_are_and_then_the_
             row = {"lane": lane, "created_at": released, "released_at": released, "index": 1}
             Attempt.objects.create(session=session, workflow=definition.workflow, definition=definition, **row)
             dispatch.send(lane, settings.HINDCAST_DOORBELLS)
+    beat()  # the bells are there before it looks: two that look at the same moment may both ring
+    wait_until(lambda: Heartbeat.objects.filter(kind=Heartbeat.Kind.BEAT).exists(), PATIENCE)
     client = Client(headers={"Authorization": f"Bearer {api_key}"})
 
     health, metrics = client.get("/healthz"), client.get("/metrics")
 
-    assert all(0 < dispatch.doorbells(lane) <= 2 * settings.HINDCAST_DOORBELLS for lane in Lane)
+    held, most = [dispatch.doorbells(lane) for lane in Lane], 2 * settings.HINDCAST_DOORBELLS
+    assert all(0 < bells <= most for bells in held), (held, most)
     assert client.get("/api/attempts").status_code == 200
     assert health.json()["queue"]["status"] == "late"
     assert oldest_seconds(metrics.content.decode()) >= 120

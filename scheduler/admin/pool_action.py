@@ -10,7 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from projects.admin.confirm import YES, confirm, is_confirmed
+from projects.admin.selection import at_most
 from scheduler import schedules
+from scheduler.admin import enable_action
 from scheduler.admin.cells import label_of
 from scheduler.errors import HindcastError
 from scheduler.models import Schedule
@@ -41,13 +43,17 @@ def respond(
     if not names:
         admin.message_user(request, "There are no pools. Make one first, then choose it here.", messages.WARNING)
         return None
-    selected = list(rows.select_related("workflow__project", "pool").order_by("pk"))
+    selected = at_most(
+        enable_action.MOST, admin, request, rows.select_related("workflow__project", "pool").order_by("pk")
+    )
+    if selected is None:
+        return None
     shared = {schedule.pool_id for schedule in selected}
     initial = {"pool": shared.pop() if len(shared) == 1 else None}
     form = PoolForm(request.POST if is_confirmed(request) else None, names=names, initial=initial)
     if not form.is_valid():
         return ask(admin, request, selected, form)
-    assign(admin, request, selected, form, now)
+    assign(admin, request, selected, form.cleaned_data["pool"], names, now)
     return None
 
 
@@ -67,10 +73,14 @@ def ask(admin: "ScheduleAdmin", request: HttpRequest, selected: list[Schedule], 
 
 
 def assign(
-    admin: "ScheduleAdmin", request: HttpRequest, selected: list[Schedule], form: PoolForm, now: datetime
+    admin: "ScheduleAdmin",
+    request: HttpRequest,
+    selected: list[Schedule],
+    pool_id: int | None,
+    names: Mapping[int, str],
+    now: datetime,
 ) -> None:
-    pool_id = form.cleaned_data["pool"]
-    where = f"in the pool {pool_names().get(pool_id)}" if pool_id else "in no pool"
+    where = f"in the pool {names[pool_id]}" if pool_id else "in no pool"
     changed, refusals = 0, []
     for schedule in selected:
         try:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from projects.models import ApiKey, Project, Secret, Workflow
-from scheduler.models import Schedule
+from scheduler.models import Pool, Schedule
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BEFORE = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -66,6 +66,7 @@ def act(client: Client, url: str, action: str, model: type[Any], **more: str) ->
     [
         (SCHEDULES, "enable", 500, "run", "Select at most 500 schedules."),
         (SCHEDULES, "disable", 500, "", "Select at most 500 schedules."),
+        (SCHEDULES, "pool", 500, "yes", "Select at most 500 schedules."),
         (PROJECTS, "delete_projects", 50, "yes", "Select at most 50 projects."),
         (SECRETS, "delete_secrets", 500, "yes", "Select at most 500 secrets."),
         (KEYS, "revoke", 500, "yes", "Select at most 500 API keys."),
@@ -80,12 +81,12 @@ def test_more_than_the_most_is_refused_before_anything_is_done(
     superuser_client: Client,
     fill: Callable[[str, int], type[Any]],
 ) -> None:
-    model = fill(url, most + 1)
+    model, pool = fill(url, most + 1), Pool.objects.create(name="warehouse", slots=1)
     if action == "enable":
         Schedule.objects.update(disabled_at=BEFORE)
     before = list(model.objects.order_by("pk").values())
 
-    response = act(superuser_client, url, action, model, confirmed=answer)
+    response = act(superuser_client, url, action, model, confirmed=answer, pool=str(pool.pk))
 
     assert [str(message) for message in response.context["messages"]] == [said]
     assert list(model.objects.order_by("pk").values()) == before

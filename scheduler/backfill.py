@@ -20,8 +20,8 @@ from projects.models import NAME_LENGTH
 from scheduler import attempts, dispatch, turns
 from scheduler.crashpoints import crashpoint
 from scheduler.errors import HindcastError, InvalidInput
-from scheduler.models import Attempt, AttemptStatus, Backfill, Lane, Schedule, Session
-from scheduler.models.attempt import LIVE
+from scheduler.models import Attempt, Backfill, Lane, Schedule, Session
+from scheduler.models.attempt import LIVE, RETRIABLE
 from scheduler.models.backfill import Only
 from scheduler.models.bulk import insert_many
 from scheduler.timetable import Slot
@@ -29,7 +29,6 @@ from scheduler.timetable import Slot
 UNPRINTABLE = {"Cc", "Cs"}  # control characters, lone surrogates
 MOST_AT_ONCE = 100
 NO_TIME = "Give a time with its offset from UTC, between the years 1 and 9999."
-FAILED = (AttemptStatus.ERROR, AttemptStatus.KILLED)
 
 
 class ScheduleNotFound(HindcastError):  # noqa: N818 - named as the fact
@@ -59,7 +58,7 @@ class Request:
         """Whether a session is to be run whose latest attempt is that; None: it has none."""
         if latest is None:
             return self.only != Only.FAILED
-        return self.only == Only.ALL or (self.only != Only.MISSING and latest.status in FAILED)
+        return self.only == Only.ALL or (self.only != Only.MISSING and latest.status in RETRIABLE)
 
 
 @dataclass(slots=True)

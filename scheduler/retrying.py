@@ -8,11 +8,9 @@ from django.db import transaction
 
 from scheduler.backfill import BackfillConflict, Plan, Request, begin, checked, locked, planned, submitted
 from scheduler.errors import HindcastError
-from scheduler.models import Attempt, AttemptStatus, Backfill
-from scheduler.models.attempt import AttemptQuerySet
+from scheduler.models import Attempt, Backfill
+from scheduler.models.attempt import RETRIABLE, AttemptQuerySet
 from scheduler.timetable import Slot
-
-RETRIABLE = (AttemptStatus.ERROR, AttemptStatus.KILLED)
 
 
 class ScheduleGone(HindcastError):  # noqa: N818 - named as the fact

@@ -13,7 +13,7 @@ from scheduler import attempts
 from scheduler.admin.cells import schedule_of
 from scheduler.errors import HindcastError
 from scheduler.models import Attempt
-from scheduler.retrying import RETRIABLE
+from scheduler.models.attempt import RETRIABLE
 from scheduler.web.acting import retry, retry_name
 from scheduler.web.rows import zone_of
 from scheduler.web.times import local_text

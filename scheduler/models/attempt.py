@@ -24,6 +24,7 @@ class AttemptStatus(models.TextChoices):
 LIVE = (AttemptStatus.QUEUED, AttemptStatus.RUNNING, AttemptStatus.CANCELING)
 LEASED = (AttemptStatus.RUNNING, AttemptStatus.CANCELING)
 DONE = (AttemptStatus.SUCCESS, AttemptStatus.ERROR, AttemptStatus.KILLED)
+RETRIABLE = (AttemptStatus.ERROR, AttemptStatus.KILLED)
 
 
 def digdag_status(status: str, started_at: datetime | None) -> str:

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_safe
 
 from projects.access import listed_for
 from scheduler.models import Attempt, AttemptStatus, Backfill
-from scheduler.models.attempt import DONE, LIVE
+from scheduler.models.attempt import DONE, LIVE, RETRIABLE
 from scheduler.models.backfill import Only
-from scheduler.retrying import RETRIABLE, failed_of
+from scheduler.retrying import failed_of
 from scheduler.web.backfill_acting import kill_button, killable
 from scheduler.web.crumbs import workflow_crumbs
 from scheduler.web.frame import BACKFILL, RUN, Link, Page, signed_in

@@ -75,7 +75,7 @@ class PlanTable:
     def for_people(self) -> str:
         """`28 sessions from 2026-11-23 00:00 −08:00 to 2026-11-24 03:00 −08:00`."""
         if not self.sessions and self.left_out:
-            return f"None of {sessions_text(self.left_out)} is wanted. There is nothing to run."
+            return f"{sessions_text(self.left_out)} left out, by how their last attempt ended. There is nothing to run."
         if not self.sessions:
             return "No sessions in this time, up to the schedule's next session. There is nothing to run."
         if self.sessions == 1:

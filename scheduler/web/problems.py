@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Min
 from django.urls import reverse
 
 from projects.access import listed_for
@@ -45,12 +45,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Failures:
-    """Of one workflow: the latest, how many, and the session times from the first to the last."""
+    """Of one workflow: the latest, how many, and the first session time of them."""
 
     latest: Attempt
     count: int
     first: datetime
-    last: datetime
     is_cut: bool
 
 
@@ -80,12 +79,11 @@ def _newest(standing: AttemptQuerySet) -> dict[int, Attempt]:
 def _counted(standing: AttemptQuerySet, newest: Mapping[int, Attempt]) -> list[Failures]:
     """What else failed of these workflows, up to COUNTED failures of all of them."""
     of_them = standing.filter(workflow__in=list(newest)).values("pk")[:COUNTED]
-    times = Min("session__session_time"), Max("session__session_time")
-    rows = Attempt.objects.filter(pk__in=of_them).order_by().values_list("workflow").annotate(Count("pk"), *times)
-    spans = {pk: (1, latest.session.session_time, latest.session.session_time) for pk, latest in newest.items()}
-    spans.update((pk, (count, first, last)) for pk, count, first, last in rows)
-    is_cut = sum(count for count, _, _ in spans.values()) >= COUNTED
-    return [Failures(latest, *spans[pk], is_cut) for pk, latest in newest.items()]
+    rows = Attempt.objects.filter(pk__in=of_them).order_by().values_list("workflow")
+    found = {pk: (1, latest.session.session_time) for pk, latest in newest.items()}
+    found.update((pk, (count, first)) for pk, count, first in rows.annotate(Count("pk"), Min("session__session_time")))
+    is_cut = sum(count for count, _ in found.values()) >= COUNTED
+    return [Failures(latest, *found[pk], is_cut) for pk, latest in newest.items()]
 
 
 def _problem(failures: Failures, now: datetime, may_backfill: bool) -> Problem:

@@ -20,9 +20,9 @@ from scheduler.web.plan_table import plan_table
 
 class Command(BaseCommand):
     help = (
-        "Run again, under a new name, those sessions of a backfill whose latest attempt failed or was killed, one "
-        "after the other: all of their tasks, by the revision that the schedule has now. Exit status: 0 done, also "
-        "when there is nothing to run again, 1 refused, 3 conflicts."
+        "Run again, under a new name, those sessions of a backfill whose latest attempt failed or was killed, as "
+        "many at once as it ran: all of their tasks, by the revision that the schedule has now. Exit status: 0 done, "
+        "also when there is nothing to run again, 1 refused, 3 conflicts."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

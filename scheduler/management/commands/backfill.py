@@ -8,24 +8,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.forms import ValidationError
 
 from scheduler.api.entries import plan_entry
-from scheduler.backfill import BackfillConflict, ScheduleNotFound, backfill
-from scheduler.errors import InvalidInput
+from scheduler.backfill import backfill
 from scheduler.management.finding import pool_named
-from scheduler.management.refusals import CONFLICT, refusal
-from scheduler.management.tables import as_json, table
-from scheduler.models import Backfill, Schedule
+from scheduler.management.plans import refusals_said, show
+from scheduler.management.tables import as_json
+from scheduler.models import Schedule
 from scheduler.models.backfill import Only
 from scheduler.web.forms import read_time
-from scheduler.web.plan_table import HEADINGS, PlanTable, pace_text, plan_table
 from scheduler.web.times import zone_or_utc
-
-OPTIONS = {
-    "attempt_name": "--name",
-    "from_time": "--from",
-    "to_time": "--to",
-    "count": "--count",
-    "concurrency": "--concurrency",
-}
 
 
 class Command(BaseCommand):
@@ -61,7 +51,7 @@ class Command(BaseCommand):
         self, *args: Any, schedule_id: int, from_time: str, to_time: str | None, dry_run: bool, **options: Any
     ) -> None:
         now = datetime.now(UTC)
-        try:
+        with refusals_said(self):
             plan = backfill(
                 schedule_id=schedule_id,
                 attempt_name=f"backfill-{now:%Y-%m-%dT%H%M%SZ}" if options["name"] is None else options["name"],
@@ -74,19 +64,10 @@ class Command(BaseCommand):
                 dry_run=dry_run,
                 now=now,
             )
-        except ScheduleNotFound as error:
-            raise CommandError(error.message) from None
-        except InvalidInput as error:
-            raise refusal(error, OPTIONS) from None
-        except BackfillConflict as error:
-            self.stderr.write(text_of(plan_table(error.plan, limit=None)))
-            raise CommandError(f"{error.message} Nothing was run.", returncode=CONFLICT) from None
         if options["json"]:
             self.stdout.write(as_json(plan_entry(plan, now=now)))
             return
-        shown = plan_table(plan, limit=None)
-        self.stdout.write(text_of(shown))
-        self.stdout.write(summary(shown, plan.backfill))
+        show(self, plan)
 
 
 def time_in_zone_of(schedule_id: int, text: str, option: str) -> datetime:
@@ -98,17 +79,3 @@ def time_in_zone_of(schedule_id: int, text: str, option: str) -> datetime:
         return read_time(text, zone_or_utc(timezone), timezone)
     except ValidationError as error:
         raise CommandError(f"{option}: {' '.join(error.messages)}") from None
-
-
-def text_of(plan: PlanTable) -> str:
-    """The plan in columns."""
-    return table(HEADINGS, [row.cells for row in plan.rows])
-
-
-def summary(plan: PlanTable, made: Backfill | None) -> str:
-    if not plan.sessions:
-        return plan.for_people
-    if made is None:
-        return f"{plan.for_people}. {plan.counts}. Nothing was run: this is a dry run."
-    how = pace_text(made.concurrency)
-    return f"{plan.for_people}. {plan.counts}. Backfill {made.pk}, named {made.name}, runs them {how}."

@@ -4,18 +4,14 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from scheduler.api.entries import plan_entry
-from scheduler.backfill import BackfillConflict, Plan, ScheduleNotFound
-from scheduler.errors import InvalidInput
-from scheduler.management.commands.backfill import OPTIONS, summary, text_of
 from scheduler.management.finding import backfill_of
-from scheduler.management.refusals import CONFLICT, refusal
+from scheduler.management.plans import refusals_said, show
 from scheduler.management.tables import as_json
-from scheduler.retrying import ScheduleGone, retry_failed
+from scheduler.retrying import retry_failed
 from scheduler.web.backfill_acting import retry_name
-from scheduler.web.plan_table import plan_table
 
 
 class Command(BaseCommand):
@@ -33,26 +29,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, backfill_id: int, name: str | None, dry_run: bool, json: bool, **options: Any) -> None:
         now = datetime.now(UTC)
-        plan = self.retried(backfill_id, name, dry_run=dry_run, now=now)
+        backfill = backfill_of(backfill_id)
+        wanted = retry_name(backfill, now) if name is None else name
+        with refusals_said(self):
+            plan = retry_failed(backfill, attempt_name=wanted, dry_run=dry_run, now=now)
         if json:
             self.stdout.write(as_json(plan_entry(plan, now=now)))
         elif not plan.planned:
             self.stderr.write("Nothing of it failed, or what did is being run again.")
         else:
-            shown = plan_table(plan, limit=None)
-            self.stdout.write(text_of(shown))
-            self.stdout.write(summary(shown, plan.backfill))
-
-    def retried(self, backfill_id: int, name: str | None, *, dry_run: bool, now: datetime) -> Plan:
-        """`retrying.retry_failed`, its refusals said as a command says them."""
-        backfill = backfill_of(backfill_id)
-        wanted = retry_name(backfill, now) if name is None else name
-        try:
-            return retry_failed(backfill, attempt_name=wanted, dry_run=dry_run, now=now)
-        except (ScheduleGone, ScheduleNotFound) as gone:
-            raise CommandError(gone.message) from None
-        except InvalidInput as error:
-            raise refusal(error, OPTIONS) from None
-        except BackfillConflict as conflict:
-            self.stderr.write(text_of(plan_table(conflict.plan, limit=None)))
-            raise CommandError(f"{conflict.message} Nothing was run.", returncode=CONFLICT) from None
+            show(self, plan)
